@@ -1,0 +1,184 @@
+"""`Containment`: the journal of one model's containment, and what holds it.
+
+Written by the operator alone, before it touches anything. `targets[].fields[].base` is what
+a field was before the first touch: written once, never changed, because a base taken again
+after a crash would record the contained state as the one to restore.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, Text, Timestamp, Uid
+from lazaretto.api.references import ServiceReference, WorkloadIdentity
+from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
+
+JsonText = Annotated[str, Field(max_length=8192)]
+
+FieldPath = Annotated[str, Field(min_length=1, max_length=320)]
+
+MOST_WORKLOADS = 16
+"""Compromised workloads that one incident can hold."""
+# The API server refuses a CRD whose rules could cost too much; it multiplies these bounds.
+MOST_TARGETS = 40
+"""Objects that the containment of one model can touch."""
+MOST_FIELDS = 32
+"""Fields of one object that can be held."""
+MOST_LET_GO = 16
+"""Fields of one object that are let go at a time while others of it stay held."""
+MOST_SUPERSEDED = 4
+MOST_CUT_OFF = 64
+"""Services that admission keeps routes away from."""
+
+
+class CompromisedWorkload(WorkloadIdentity):
+    """A workload that must not serve, and how admission policies recognise its pods."""
+
+    selector: LabelMap = {}
+    """Labels by which it owns its pods. Empty when the known-good revision's pods carry all of them as well."""
+    pod_labels: LabelMap = {}
+    """Labels of its pods when the hold began: a Service that selects some of them, and nothing else, leads there."""
+
+
+class KnownGood(ApiModel):
+    """The revision that serves instead, and the workload that runs it."""
+
+    revision: Name
+    workload: WorkloadIdentity
+
+
+class Hold(ApiModel):
+    """One open incident's constraint on the model."""
+
+    rules = (Rule("self.approvals >= oldSelf.approvals", "the approvals that a release needs only grow"),)
+
+    incident: Name
+    incident_uid: Uid = Field(alias="incidentUID")
+    compromised: Annotated[list[CompromisedWorkload], Field(min_length=1, max_length=MOST_WORKLOADS), Atomic()]
+    """Workloads that must not serve."""
+    revisions: Annotated[list[Name], Field(max_length=16), Atomic()] = []
+    """ModelRevisions that these workloads ran when the hold began."""
+    known_good: KnownGood | None = None
+    """Where traffic goes."""
+    fallback: ServiceReference | None = None
+    """Where traffic goes if no revision is known to be good."""
+    shift_traffic: bool = True
+    scale_to_zero: bool = True
+    since: Timestamp
+    approvals: Annotated[int, Field(ge=1, le=5)] = 1
+    """Different people who must approve the release: the most that was ever asked for while the hold stood."""
+    releasing: bool = False
+    """True once the release was approved: it constrains nothing any more, and goes when all is restored."""
+
+
+class JournalField(ApiModel):
+    """One field of one object: what it was, and what it is held at. Values are JSON texts; absent means the field was absent."""
+
+    rules = (
+        Rule(
+            "has(self.base) == has(oldSelf.base) && (!has(self.base) || self.base == oldSelf.base)",
+            "a base never changes: it is what release restores",
+        ),
+    )
+
+    path: FieldPath
+    """Names the field within the object."""
+    base: JsonText | None = None
+    """Value before the first touch."""
+    held: JsonText | None = None
+    """Value under the present holds."""
+    superseded: Annotated[list[JsonText], Field(max_length=MOST_SUPERSEDED), Atomic()] = []
+    """What it was held at before, newest last; an empty text stands for absent. One of these may still be live."""
+
+
+class JournalTarget(ApiModel):
+    """One object that the containment touches, identified by its uid."""
+
+    rules = (
+        Rule(
+            "self.group == oldSelf.group && self.kind == oldSelf.kind && self.name == oldSelf.name",
+            "a journalled object's group, kind and name never change",
+        ),
+        Rule(
+            "oldSelf.fields.all(o, self.fields.exists(n, n.path == o.path) || oldSelf.restored.exists(r, r == o.path))",
+            "a journalled field is removed only after its restore was verified (its path is in restored)",
+        ),
+    )
+
+    group: Annotated[str, Field(max_length=253)] = ""
+    kind: Annotated[str, Field(min_length=1, max_length=63)]
+    name: Name
+    uid: Uid
+    fields: Annotated[list[JournalField], Field(min_length=1, max_length=MOST_FIELDS), ListMap(("path",))]
+    restored: Annotated[list[FieldPath], Field(max_length=MOST_LET_GO), ListSet()] = []
+    """Paths of fields that nothing holds any more and whose restore was verified; they may be removed."""
+
+
+class ContainmentSpec(ApiModel):
+    """Who holds the model, and what every touched object was before."""
+
+    rules = (
+        Rule("self.model == oldSelf.model", "the model never changes"),
+        Rule(
+            "oldSelf.targets.all(o, self.targets.exists(n, n.uid == o.uid) || oldSelf.restored.exists(r, r == o.uid))",
+            "a journalled object is removed only after its restore was verified (its uid is in restored)",
+        ),
+    )
+
+    model: ModelName
+    """The ProtectedModel; equals this object's name."""
+    holds: Annotated[list[Hold], Field(max_length=32), ListMap(("incidentUID",))] = []
+    """Open incidents that hold the model. Empty: being released."""
+    targets: Annotated[list[JournalTarget], Field(max_length=MOST_TARGETS), ListMap(("uid",))] = []
+    """Objects touched, with their bases."""
+    restored: Annotated[list[Uid], Field(max_length=MOST_TARGETS), ListSet()] = []
+    """Uids of objects whose restore was verified."""
+    cut_off: Annotated[list[Name], Field(max_length=MOST_CUT_OFF), ListSet()] = []
+    """Services that lead to compromised workloads alone: no route may send to them."""
+
+
+class TargetProof(ApiModel):
+    """What was last observed of one held object."""
+
+    object: Annotated[str, Field(max_length=320)]
+    """As Kind/name."""
+    level: Annotated[str, Field(max_length=2)] = ""
+    message: Text = ""
+
+
+class ContainmentStatus(ApiModel):
+    """How far the containment was proved."""
+
+    observed_generation: int = 0
+    state: Annotated[str, Field(max_length=32)] = ""
+    """For display only: Containing, Contained, Releasing, Degraded."""
+    proof: Annotated[str, Field(max_length=2)] = ""
+    """The lowest level over all objects: L0 accepted, L1 observed, L2 pods and endpoints agree."""
+    known_good: Annotated[str, Field(max_length=253)] = ""
+    conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
+    objects: Annotated[list[TargetProof], Field(max_length=MOST_TARGETS), Atomic()] = []
+
+
+class Containment(Resource):
+    """The journal of one model's containment: what was touched, what it was before, and what holds it."""
+
+    facts: ClassVar[KindFacts] = KindFacts(
+        kind="Containment",
+        plural="containments",
+        singular="containment",
+        short_names=("ctm",),
+        name_type=ModelName,
+        columns=(
+            Column("Model", ".spec.model"),
+            Column("State", ".status.state"),
+            Column("Proof", ".status.proof"),
+            Column("Known-good", ".status.knownGood"),
+            Column("Held-by", ".spec.holds[*].incident"),
+            Column("Age", ".metadata.creationTimestamp", "date"),
+        ),
+    )
+
+    spec: ContainmentSpec
+    status: ContainmentStatus = ContainmentStatus()

@@ -1,0 +1,117 @@
+"""`ProtectedModel`: a team opts a model in, and says what it is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, ShortText, Timestamp, Uid
+from lazaretto.api.references import RouteReference, ServiceReference, WorkloadKind, WorkloadSelector
+from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
+from lazaretto.api.taxonomy import Impact
+
+
+class AlertSelector(ApiModel):
+    """Which alerts belong to the model.
+
+    The alert's namespace label must equal this object's namespace in every case; these
+    labels are matched in addition.
+    """
+
+    rules = (
+        Rule("size(self.matchLabels) > 0", "matchLabels must not be empty: every alert of the namespace would match"),
+    )
+
+    match_labels: LabelMap
+    """Labels that an alert must carry, with these values."""
+
+
+class ProtectedModelSpec(ApiModel):
+    """What serves the model, who owns it, and what may be done when it goes wrong."""
+
+    rules = (
+        Rule(
+            "!has(self.exempt) || !self.exempt || has(self.exemptReason)",
+            "an exempt model must say why in exemptReason",
+        ),
+    )
+
+    owner: ShortText = ""
+    """Team or person that answers for the model; shown on incidents."""
+    tier: Literal["Critical", "High", "Standard", "Experimental"] = "Standard"
+    """How much depends on the model."""
+    data_classes: Annotated[list[ShortText], Field(max_length=16), ListSet()] = []
+    """Kinds of data that the model has seen or may answer with, such as `personal` or `health`."""
+    workloads: Annotated[list[WorkloadSelector], Field(min_length=1, max_length=16), Atomic()]
+    """Every workload that serves any revision of the model, good and bad alike."""
+    routes: Annotated[list[RouteReference], Field(max_length=16), ListMap(("kind", "name"))] = []
+    """Routes that ought to exist; the model is Degraded while one does not. Any other route of the
+    namespace that sends to a compromised revision is moved as well."""
+    alerts: AlertSelector | None = None
+    """Which alerts belong to the model. Default: label `ai_model` equals the model's name."""
+    known_good: Name | None = None
+    """The ModelRevision to fall back to before any other, if it is healthy and not revoked."""
+    fallback: ServiceReference | None = None
+    """A Service that answers while no revision is known to be good, such as a maintenance page."""
+    impact_floor: Impact | None = None
+    """Impact of any incident of this model is at least this. An alert can raise it, never lower it."""
+    exempt: bool = False
+    """True: never contained without a person's ApproveContainment, whatever the policy says."""
+    exempt_reason: ShortText | None = None
+    """Why the model is exempt."""
+
+
+class ObservedWorkload(ApiModel):
+    """A workload of the model as it was last seen."""
+
+    kind: WorkloadKind
+    name: Name
+    uid: Uid
+    revision: Annotated[str, Field(max_length=253)] = ""
+    """ModelRevision that it runs."""
+    replicas: Annotated[int, Field(ge=0)] = 0
+    """Replicas asked for."""
+    ready: Annotated[int, Field(ge=0)] = 0
+    """Replicas ready."""
+
+
+class ProtectedModelStatus(ApiModel):
+    """Whether Lazaretto could contain the model right now, and what it would fall back to."""
+
+    observed_generation: int = 0
+    state: Annotated[str, Field(max_length=32)] = ""
+    """For display only: Armed, Degraded, Disarmed, or Contained."""
+    conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
+    workloads: Annotated[list[ObservedWorkload], Field(max_length=64), Atomic()] = []
+    known_good: Annotated[str, Field(max_length=253)] = ""
+    """ModelRevision that an incident of the most severe kind would fall back to now."""
+    policy: Annotated[str, Field(max_length=253)] = ""
+    """ResponsePolicy of the highest priority that names this model."""
+    open_incidents: Annotated[int, Field(ge=0)] = 0
+    checked_at: Timestamp | None = None
+    """When the standing self-test last changed anything here."""
+
+
+class ProtectedModel(Resource):
+    """Opts a model in to containment: which workloads serve it, which routes lead to it, who owns it."""
+
+    facts: ClassVar[KindFacts] = KindFacts(
+        kind="ProtectedModel",
+        plural="protectedmodels",
+        singular="protectedmodel",
+        short_names=("pm",),
+        name_type=ModelName,
+        columns=(
+            Column("State", ".status.state"),
+            Column("Known-good", ".status.knownGood"),
+            Column("Policy", ".status.policy"),
+            Column("Open", ".status.openIncidents", "integer"),
+            Column("Owner", ".spec.owner", priority=1),
+            Column("Tier", ".spec.tier", priority=1),
+            Column("Age", ".metadata.creationTimestamp", "date"),
+        ),
+    )
+
+    spec: ProtectedModelSpec
+    status: ProtectedModelStatus = ProtectedModelStatus()

@@ -1,0 +1,104 @@
+"""`ResponsePolicy`: the platform team decides what may happen, before anything does."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from lazaretto.api.meta import ApiModel, Condition, Duration, LabelMap, Name, Resource
+from lazaretto.api.schema import Column, KindFacts, ListMap, ListSet, Rule
+from lazaretto.api.taxonomy import Category, Impact, Mode, Severity
+
+
+class PolicyMatch(ApiModel):
+    """Which incidents the policy answers. Every stated criterion must hold; an absent one always does."""
+
+    models: Annotated[list[Name], Field(max_length=64), ListSet()] = []
+    """Names of ProtectedModels."""
+    model_labels: LabelMap | None = None
+    """Labels that the ProtectedModel must carry."""
+    categories: Annotated[list[Category], Field(max_length=32), ListSet()] = []
+    severities: Annotated[list[Severity], Field(max_length=5), ListSet()] = []
+    alert_labels: LabelMap | None = None
+    """Labels that at least one alert of the incident must carry."""
+
+
+class Actions(ApiModel):
+    """Which parts of a containment this policy performs."""
+
+    shift_traffic: bool = True
+    """Move routes and Services to the known-good revision, or to the fallback."""
+    scale_to_zero: bool = True
+    """Scale compromised workloads to zero, and hold their autoscalers."""
+
+
+class KnownGoodRule(ApiModel):
+    """What counts as a known-good revision."""
+
+    require_attested: bool = False
+    """True: only a revision that somebody attested. False: one that was earned by soak will do."""
+    soak: Duration = "24h"
+    """How long a revision must have been available without an incident to count as good, as in `24h` or `90m`."""
+
+
+class ReleaseRule(ApiModel):
+    """What a release needs."""
+
+    approvals: Annotated[int, Field(ge=1, le=5)] | None = None
+    """Different people who must approve. Default: 2 for SEV1 and SEV2, else 1."""
+
+
+class ResponsePolicySpec(ApiModel):
+    """When it applies, how far it goes, and what a release needs."""
+
+    rules = (
+        Rule(
+            "!has(self.actions) || self.actions.shiftTraffic || self.actions.scaleToZero",
+            "at least one of shiftTraffic and scaleToZero must stay true; use mode Observe to do nothing",
+        ),
+    )
+
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """The highest priority wins; among equals the name that sorts first."""
+    match: PolicyMatch = PolicyMatch()
+    mode: Mode = "Observe"
+    """Observe says what it would do; Approve waits for a person; Automatic acts at once."""
+    actions: Actions = Actions()
+    on_no_known_good: Literal["Fallback", "Zero", "Hold"] = "Hold"
+    """With no known-good revision: send traffic to the model's fallback Service, take the model
+    out of service altogether, or touch nothing and page a person."""
+    known_good: KnownGoodRule = KnownGoodRule()
+    impact_floor: Impact | None = None
+    """Impact of a matching incident is at least this."""
+    release: ReleaseRule = ReleaseRule()
+
+
+class ResponsePolicyStatus(ApiModel):
+    """Whether the policy is understood."""
+
+    observed_generation: int = 0
+    state: Annotated[str, Field(max_length=32)] = ""
+    """For display only: Ready, or Degraded when the condition Accepted is False."""
+    conditions: Annotated[list[Condition], Field(max_length=8), ListMap(("type",))] = []
+
+
+class ResponsePolicy(Resource):
+    """Says which incidents are answered how: observe, wait for a person, or act at once."""
+
+    facts: ClassVar[KindFacts] = KindFacts(
+        kind="ResponsePolicy",
+        plural="responsepolicies",
+        singular="responsepolicy",
+        short_names=("rp",),
+        columns=(
+            Column("Mode", ".spec.mode"),
+            Column("Priority", ".spec.priority", "integer"),
+            Column("No-known-good", ".spec.onNoKnownGood"),
+            Column("State", ".status.state"),
+            Column("Age", ".metadata.creationTimestamp", "date"),
+        ),
+    )
+
+    spec: ResponsePolicySpec
+    status: ResponsePolicyStatus = ResponsePolicyStatus()

@@ -1,0 +1,48 @@
+"""`lazaretto operator`: the process that contains and releases."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import AsyncExitStack
+
+from lazaretto.cli import process
+from lazaretto.engine.engine import Engine
+from lazaretto.kopf_app.operator import run as run_kopf
+from lazaretto.kube.api_server import ApiServer
+from lazaretto.kube.transport import AioTransport, connect
+from lazaretto.signals.prometheus import Prometheus
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Flags of the operator."""
+    parser.add_argument("--kubeconfig", default="", help="kubeconfig file; default: KUBECONFIG, else the pod's account")
+    parser.add_argument(
+        "--liveness", default="", metavar="URL", help="serve liveness here, such as http://0.0.0.0:8080/healthz"
+    )
+    parser.add_argument(
+        "--prometheus-url", default="", metavar="URL", help="ask this Prometheus since when an alert was pending"
+    )
+    parser.add_argument("--namespace-label", default="namespace", help="label that carries an alert's namespace")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the operator until it is told to stop."""
+    process.run(_run(args))
+    return 0
+
+
+async def _run(args: argparse.Namespace) -> None:
+    url = args.prometheus_url
+    onset = Prometheus(url, namespace_label=args.namespace_label).active_since if url else None
+    async with AsyncExitStack() as stack:
+        # Status and Events must never wait in front of a containment, and neither of them behind watches.
+        fast, slow = [await _connected(args.kubeconfig, stack) for _ in range(2)]
+        watches = await _connected(args.kubeconfig, stack, most_connections=0)
+        engine = Engine(ApiServer(fast), ApiServer(slow), watches=ApiServer(watches), onset=onset)
+        await run_kopf(engine, fast, liveness=args.liveness or None)
+
+
+async def _connected(kubeconfig: str, stack: AsyncExitStack, **bounds: int) -> AioTransport:
+    transport = await connect(kubeconfig, **bounds)
+    stack.push_async_callback(transport.close)
+    return transport

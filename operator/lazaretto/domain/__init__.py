@@ -1,0 +1,1 @@
+"""The pure core: decisions as functions of values. No clock, no randomness, no I/O."""

@@ -1,0 +1,175 @@
+"""Which facts go into an incident's timeline.
+
+Facts are derived from levels, so a pass that crashed before it could write them is made up
+for by the next one. Those that stand at the beginning are offered only until containment was
+proved: after that they are either recorded or have been pushed out by newer ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from lazaretto.api import reasons
+from lazaretto.api.aiincident import AIIncident, AIIncidentStatus
+from lazaretto.api.containment import JournalTarget
+from lazaretto.api.incidentdecision import IncidentDecision
+from lazaretto.domain.conditions import is_true
+from lazaretto.domain.fields import ABSENT, Change, Restoration, read_journal, show
+from lazaretto.domain.incident_report import Progress
+from lazaretto.domain.response import Step, Verdict
+from lazaretto.domain.timeline import Fact
+
+JOURNALLED = "journalled"
+"""Key of the first entry about a containment."""
+
+
+def opening(incident: AIIncident, verdict: Verdict) -> Iterator[Fact]:
+    """Detected, stored, decided."""
+    spec = incident.spec
+    if incident.status.timeline_count == 0:
+        first = min(spec.alerts, key=lambda a: a.starts_at, default=None)
+        if first is not None:
+            yield Fact("detected", "Detected", f"alert {first.name} fired", at=first.starts_at)
+            received = first.received_at
+        else:
+            received = incident.metadata.creation_timestamp  # type: ignore[assignment]  # set on stored objects
+        yield Fact("stored", "Stored", f"stored from {spec.source.type} {spec.source.sender}".rstrip(), at=received)
+    if _decided(verdict) != _decided_before(incident.status):
+        mode = f"mode {verdict.mode}" if verdict.mode else "no policy"
+        severity = verdict.assessment.severity
+        assumed = f"; assumed {', '.join(verdict.assessment.assumed)}" if verdict.assessment.assumed else ""
+        raised = f"; raised by: {', '.join(verdict.assessment.aggravated)}" if verdict.assessment.aggravated else ""
+        policy = f"{verdict.choice.policy.metadata.name} ({verdict.choice.reason})" if verdict.choice.policy else "none"
+        message = f"{severity}{raised}{assumed}; policy {policy}, {mode}: {verdict.message}"
+        # Numbered: what is decided once more after something else was decided is another fact.
+        yield Fact(f"decided:{incident.status.timeline_count}:{'/'.join(_decided(verdict))}", "Decided", message)
+
+
+def _decided(verdict: Verdict) -> tuple[str, str, str]:
+    name = verdict.choice.policy.metadata.name if verdict.choice.policy else ""
+    return verdict.assessment.severity, name, verdict.mode or ""
+
+
+def _decided_before(status: AIIncidentStatus) -> tuple[str, str, str]:
+    return status.severity or "", status.policy, status.mode or ""
+
+
+def acting(incident: AIIncident, targets: Sequence[JournalTarget], *, journalled_at: datetime | None) -> Iterator[Fact]:
+    """Journalled, and each field from its base to where it is held; until containment was proved once."""
+    if not targets or _told(incident.status):
+        return
+    yield Fact(
+        JOURNALLED, "Journalled", f"base of {len(targets)} objects stored before the first touch", at=journalled_at
+    )
+    for target in targets:
+        journal = read_journal(target)
+        for path, held in journal.held.items():
+            base = journal.base[path]
+            if base == held:
+                continue
+            yield _moved("Acted", target.uid, f"{target.kind}/{target.name}", Change(path, base, held))
+
+
+def _told(status: AIIncidentStatus) -> bool:
+    """Whether the beginning needs no telling: containment was proved, or newer entries have pushed it out."""
+    begun = status.times.containment_started_at is not None and status.timeline_count > len(status.timeline)
+    pushed_out = begun and all(entry.key != JOURNALLED for entry in status.timeline)
+    return pushed_out or status.times.contained_at is not None
+
+
+def interference(reference: str, change: Change, *, manager: str, resource_version: str) -> Fact:
+    """Somebody moved a held field; it was moved back."""
+    return Fact(
+        f"interference:{reference}:{change.path}:{resource_version}",
+        "Interference",
+        f"{reference}: {change.path} was set to {_short(change.before)} by {manager or 'somebody'}"
+        f" and put back to {_short(change.after)}",
+        object=reference,
+        field=change.path,
+        before=show(change.before),
+        after=show(change.after),
+        by=manager,
+    )
+
+
+def proving(incident: AIIncident, progress: Progress) -> Iterator[Fact]:
+    """Each finding when it first becomes true."""
+    if progress.evidence is None:
+        return
+    if progress.evidence.contained.status == "True" and incident.status.times.contained_at is None:
+        yield Fact("proved:contained", "Proved", progress.evidence.contained.message)
+    before = incident.status.conditions
+    fenced = progress.evidence.fenced
+    if fenced is not None and fenced.status == "True" and not is_true(before, reasons.FENCED):
+        yield Fact("proved:fenced", "Proved", fenced.message)
+    moved = progress.evidence.traffic.status == "True" and not is_true(before, reasons.TRAFFIC_SHIFTED)
+    if moved and incident.status.times.released_at is None:
+        yield Fact("proved:traffic", "Proved", progress.evidence.traffic.message)
+
+
+def deciding(incident: AIIncident, decisions: Sequence[IncidentDecision]) -> Iterator[Fact]:
+    """People's decisions, in their order."""
+    status = incident.status
+    if status.times.closed_at is not None:
+        return
+    # Once entries were dropped, a decision older than the oldest that is left was among them.
+    dropped = status.timeline_count > len(status.timeline)
+    oldest = status.timeline[0].at if dropped and status.timeline else None
+    for decision in decisions:
+        spec, created = decision.spec, decision.metadata.creation_timestamp
+        if oldest is not None and created is not None and created < oldest:
+            continue
+        yield Fact(
+            f"decision:{decision.metadata.uid}",
+            spec.verb,
+            f"{spec.decided_by}: {spec.reason}",
+            by=spec.decided_by,
+            at=created,
+        )
+
+
+def ending(incident: AIIncident, verdict: Verdict, progress: Progress) -> Iterator[Fact]:
+    """The end."""
+    if progress.released and incident.status.times.released_at is None:
+        yield Fact("released", "Released", f"restored and verified; {verdict.message}")
+    if verdict.step is Step.CLOSE and incident.status.times.closed_at is None:
+        yield Fact("closed", "Closed", verdict.message)
+
+
+def restoring(reference: str, uid: str, restore: Restoration) -> Iterator[Fact]:
+    """Fields that are at their base again."""
+    for change in restore.done:
+        yield _moved("Restored", uid, reference, change)
+
+
+def keeping(reference: str, uid: str, restore: Restoration) -> Iterator[Fact]:
+    """Fields that stay as they are because they are somebody else's by now."""
+    for change in restore.kept:
+        yield Fact(
+            f"kept:{uid}:{change.path}",
+            "Kept",
+            f"{reference}: {change.path} was changed by somebody else to {_short(change.after)} and stays so",
+            object=reference,
+            field=change.path,
+            before=show(change.before),
+            after=show(change.after),
+        )
+
+
+def _moved(type_: str, uid: str, reference: str, change: Change) -> Fact:
+    """A field that we moved."""
+    return Fact(
+        f"{type_.lower()}:{uid}:{change.path}",
+        type_,
+        f"{reference}: {change.path} {_short(change.before)} -> {_short(change.after)}",
+        object=reference,
+        field=change.path,
+        before=show(change.before),
+        after=show(change.after),
+    )
+
+
+def _short(value: object) -> str:
+    text = show(value)
+    return text if len(text) <= 80 or value is ABSENT else f"{text[:77]}..."

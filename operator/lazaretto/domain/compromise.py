@@ -1,0 +1,114 @@
+"""Which workloads an incident compromises, and which one may serve instead."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from lazaretto.api import reasons
+from lazaretto.api.modelrevision import ModelRevision
+from lazaretto.domain.known_good import Candidate, KnownGoodCriteria, judge, rank
+from lazaretto.domain.scene import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Who must not serve, and who may."""
+
+    compromised: tuple[Workload, ...]
+    known_good: Candidate | None
+    refused: tuple[Candidate, ...]
+    """Candidates that may not serve, each with its reason."""
+    reason: str
+    """A reason constant: Resolved, RevisionNotFound, WorkloadNotFound or NothingServes."""
+    message: str
+
+    @property
+    def why_not(self) -> str:
+        """Why no candidate may serve, for people."""
+        told = "; ".join(f"{c.workload.ref}: {c.refused}" for c in self.refused)
+        return told or "the model has no other workload"
+
+
+def diagnose(
+    workloads: Sequence[Workload],
+    *,
+    named: str | None,
+    held: Collection[str],
+    revisions: Sequence[ModelRevision],
+    revoked: Collection[str],
+    criteria: KnownGoodCriteria,
+    now: datetime,
+) -> Diagnosis:
+    """Decide which workloads are compromised.
+
+    With a named revision (a ModelRevision, or a workload of the model) it is every workload that
+    runs it. Without one it is everything that serves except the best known-good revision; and if
+    only that one serves, then the alert speaks of it, and it is the compromised one.
+    `held` are uids that other incidents already hold, `revoked` are revisions or workloads that
+    they name: neither is ever a candidate, nor is anything of the same identity.
+    """
+    if not workloads:
+        return Diagnosis((), None, (), reasons.WORKLOAD_NOT_FOUND, "no workload of the model exists")
+    tainted = {w.identity for w in workloads if w.uid in held or w.name in revoked}
+    jury = _Jury(revisions, {*revoked, *_names(revisions, tainted)}, criteria, now)
+    serving = [w for w in workloads if w.replicas > 0 or w.uid in held]
+    if named:
+        bad = _identities(named, workloads=workloads, revisions=revisions)
+        compromised = tuple(w for w in workloads if w.identity in bad)
+        if not compromised:
+            message = f"target.revision {named!r} is neither a ModelRevision in service nor a workload of the model"
+            return Diagnosis((), None, (), reasons.REVISION_NOT_FOUND, message)
+    elif not serving:
+        return Diagnosis((), None, (), reasons.NOTHING_SERVES, "no workload of the model has replicas: nothing serves")
+    else:
+        good, _ = jury.judge(serving)
+        # Two workloads may run the good revision: sparing one of them only would condemn what both load.
+        spared = {good[0].workload.identity} if good else set()
+        compromised = tuple(w for w in serving if w.identity not in spared) or tuple(serving)
+    return _settle(workloads, compromised, held=held, jury=jury)
+
+
+@dataclass(frozen=True, slots=True)
+class _Jury:
+    """What candidates are judged by."""
+
+    revisions: Sequence[ModelRevision]
+    revoked: Collection[str]
+    criteria: KnownGoodCriteria
+    now: datetime
+
+    def judge(self, workloads: Iterable[Workload]) -> tuple[list[Candidate], list[Candidate]]:
+        """Those that may serve, best first, and those that may not."""
+        judged = [
+            judge(w, revisions=self.revisions, revoked=self.revoked, criteria=self.criteria, now=self.now)
+            for w in workloads
+        ]
+        return rank(judged, criteria=self.criteria), [c for c in judged if c.refused]
+
+
+def _identities(named: str, *, workloads: Sequence[Workload], revisions: Sequence[ModelRevision]) -> set[str]:
+    """What a name stands for: the identity of a recorded revision, or of what a workload runs."""
+    recorded = {r.spec.identity for r in revisions if r.metadata.name == named}
+    return recorded | {w.identity for w in workloads if w.name == named}
+
+
+def _names(revisions: Sequence[ModelRevision], identities: Collection[str]) -> set[str]:
+    return {r.metadata.name for r in revisions if r.spec.identity in identities}
+
+
+def _settle(
+    workloads: Sequence[Workload], compromised: tuple[Workload, ...], *, held: Collection[str], jury: _Jury
+) -> Diagnosis:
+    bad = {w.uid for w in compromised} | set(held)
+    # A second workload with the same identity loads the same model: it is no way out.
+    same = _names(jury.revisions, {w.identity for w in compromised})
+    good, refused = replace(jury, revoked={*jury.revoked, *same}).judge(w for w in workloads if w.uid not in bad)
+    message = compromised_message(w.ref for w in compromised)
+    return Diagnosis(compromised, good[0] if good else None, tuple(refused), reasons.RESOLVED, message)
+
+
+def compromised_message(refs: Iterable[str]) -> str:
+    """Who is compromised, for people."""
+    return f"compromised: {', '.join(refs)}"

@@ -1,0 +1,40 @@
+"""From holds to demands: what all open incidents together ask of the live objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lazaretto.api.containment import Hold
+from lazaretto.domain.scene import Demand, Workload, union
+
+
+def demand_of(holds: Sequence[Hold], *, workloads: Sequence[Workload]) -> Demand:
+    """The union of what the holds demand of the workloads that exist now.
+
+    A held workload is recognised by its uid, or by its kind and name: one that was deleted and
+    created again is held again, with a base of its own.
+    """
+    ordered = sorted((h for h in holds if not h.releasing), key=lambda h: (h.since, h.incident_uid))
+    return union(_single(hold, workloads) for hold in ordered)
+
+
+def out_of_sight(hold: Hold, *, workloads: Sequence[Workload]) -> tuple[str, ...]:
+    """What it holds and what is not among these, neither by uid nor by kind and name; as Kind/name."""
+    seen = {w.uid for w in workloads} | {w.ref for w in workloads}
+    return tuple(w.ref for w in hold.compromised if w.uid not in seen and w.ref not in seen)
+
+
+def _single(hold: Hold, workloads: Sequence[Workload]) -> Demand:
+    uids = {w.uid for w in hold.compromised}
+    names = {(w.kind, w.name) for w in hold.compromised}
+    bad = tuple(w for w in workloads if w.uid in uids or (w.kind, w.name) in names)
+    good_uid = hold.known_good.workload.uid if hold.known_good else ""
+    good = next((w for w in workloads if w.uid == good_uid), None)
+    return Demand(
+        compromised=bad,
+        scale_to_zero=bad if hold.scale_to_zero else (),
+        out_of_sight=out_of_sight(hold, workloads=workloads) if hold.scale_to_zero else (),
+        shift=hold.shift_traffic,
+        known_good=good if hold.shift_traffic else None,
+        fallback=hold.fallback if hold.shift_traffic else None,
+    )

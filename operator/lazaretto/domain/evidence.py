@@ -1,0 +1,66 @@
+"""What was read back about a containment, as a value that decisions and reports share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from lazaretto.api import reasons
+from lazaretto.api.containment import TargetProof
+from lazaretto.api.meta import Condition
+from lazaretto.domain.conditions import Status, set_condition
+
+Level = Literal["", "L0", "L1", "L2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Whether something holds, the reason constant, and the text for people."""
+
+    status: Status
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps a containment from being as it should: the reason constant, and the text for people."""
+
+    reason: str
+    message: str
+
+
+def messages_of(problems: Sequence[Problem]) -> str:
+    """All of them in one text."""
+    return "; ".join(problem.message for problem in problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was read back of one model's containment."""
+
+    level: Level
+    contained: Finding
+    traffic: Finding
+    objects: tuple[TargetProof, ...]
+    fenced: Finding | None = None
+    """Whether admission refuses to undo it; None if that was not asked."""
+
+    @property
+    def findings(self) -> list[tuple[str, Finding]]:
+        """By the types of the conditions that say so."""
+        found = [(reasons.CONTAINED, self.contained), (reasons.TRAFFIC_SHIFTED, self.traffic)]
+        return found + ([(reasons.FENCED, self.fenced)] if self.fenced is not None else [])
+
+
+def with_findings(
+    conditions: Sequence[Condition], findings: Iterable[tuple[str, Finding]], *, generation: int, now: datetime
+) -> list[Condition]:
+    """The conditions with these findings in them."""
+    for type_, found in findings:
+        conditions = set_condition(
+            conditions, type_, found.status, found.reason, found.message, generation=generation, now=now
+        )
+    return list(conditions)

@@ -1,0 +1,73 @@
+"""What makes two pod templates the same model revision.
+
+The identity covers what the pods load and run: images, commands, arguments, environment,
+and where files are mounted from. Labels, replicas, resources and probes do not matter. An
+image tag or a `hf://` reference counts as written: it is not resolved to a digest here, so
+a tag that moved goes unnoticed. Pin images by digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_CONTAINER_FIELDS = (
+    "name",
+    "image",
+    "command",
+    "args",
+    "workingDir",
+    "env",
+    "envFrom",
+    "volumeMounts",
+    "volumeDevices",
+)
+
+# The API server fills these in where a manifest is silent. The first do not decide what is loaded, whatever
+# they say; the others do, and mean the same as silence at this value alone.
+_IMMATERIAL = frozenset({"defaultMode", "expirationSeconds", "pullPolicy"})
+_FILLED_IN = {"apiVersion": "v1", "divisor": "0", "iscsiInterface": "default", "volumeMode": "Filesystem"}
+
+
+def identity_of(template: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over the parts of a pod template that decide which model is served."""
+    spec = template.get("spec") or {}
+    content = {
+        "containers": [_container(c) for c in spec.get("containers") or ()],
+        "initContainers": [_container(c) for c in spec.get("initContainers") or ()],
+        "volumes": spec.get("volumes") or [],
+    }
+    told = {part: _without_defaults(value) for part, value in content.items()}
+    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def images_of(template: Mapping[str, Any]) -> list[str]:
+    """Images of the template's containers, for people."""
+    return [str(c.get("image", ""))[:512] for c in (template.get("spec") or {}).get("containers") or ()][:16]
+
+
+def revision_name(model: str, identity: str) -> str:
+    """Name of the ModelRevision that the operator writes for an identity."""
+    return f"{model}-{identity[:10]}"
+
+
+def _without_defaults(value: Any) -> Any:
+    """The value without what the API server fills in or drops: a manifest and its stored form are the same."""
+    if isinstance(value, list):
+        return [_without_defaults(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {k: _without_defaults(v) for k, v in value.items() if k not in _IMMATERIAL}
+    return {k: v for k, v in kept.items() if not _says_nothing(v) and v != _FILLED_IN.get(k)}
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether a field of this value means the same as no field; a zero says something."""
+    return value is None or value is False or value in ("", [], {})
+
+
+def _container(container: Mapping[str, Any]) -> dict[str, Any]:
+    return {field: container[field] for field in _CONTAINER_FIELDS if container.get(field)}

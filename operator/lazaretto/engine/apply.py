@@ -1,0 +1,49 @@
+"""Sends planned writes in parallel and tells what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lazaretto.api import reasons
+from lazaretto.domain.evidence import Problem
+from lazaretto.domain.fields import Change
+from lazaretto.engine.plan import ObjectPlan
+from lazaretto.errors import ApiError, Conflict, Forbidden, NotFound
+from lazaretto.kube.api_server import Api
+from lazaretto.kube.surface import Surface
+
+MOST_QUOTED = 256
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a round of writes came to."""
+
+    written: int = 0
+    stale: int = 0
+    """Writes that met a changed object: gather and plan again."""
+    problems: list[Problem] = field(default_factory=list)
+
+
+async def apply(api: Api, writes: Sequence[tuple[ObjectPlan, Sequence[Change]]]) -> Outcome:
+    """Make the changes, all objects at once. One that fails does not keep the others from being written."""
+    outcome = Outcome()
+    await asyncio.gather(*(_write(api, plan, changes, outcome) for plan, changes in writes))
+    return outcome
+
+
+async def _write(api: Api, plan: ObjectPlan, changes: Sequence[Change], outcome: Outcome) -> None:
+    surface: Surface = plan.surface
+    try:
+        await api.patch(surface.write(plan.obj, changes))
+    except (Conflict, NotFound):
+        outcome.stale += 1
+    except Forbidden as error:
+        outcome.problems.append(Problem(reasons.FORBIDDEN, f"may not write {plan.ref}: {error.message}"))
+    except ApiError as error:
+        # A refusal may quote the whole object, whose later part can hold what nobody should read in a status.
+        outcome.problems.append(Problem(reasons.NOT_WRITTEN, f"{plan.ref} not written: {error.message[:MOST_QUOTED]}"))
+    else:
+        outcome.written += 1

@@ -1,0 +1,98 @@
+"""Compares the copies of our own kinds with the API server: once before anything is decided, and now and then.
+
+Watches deliver changes. What no watch has delivered - everything that existed before, and a
+deletion that went by while a stream was down - is found here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from lazaretto.api import KINDS, AIIncident, Resource
+from lazaretto.engine.store import Store
+from lazaretto.errors import ApiError, NotFound
+from lazaretto.kube.api_server import Api
+from lazaretto.kube.resource import of
+
+log = logging.getLogger(__name__)
+
+RELIST_EVERY = 60.0
+FIRST_RETRY = 0.1
+
+
+class Observer(Protocol):
+    """Takes in one event of one of our kinds."""
+
+    def __call__(self, kind: type[Resource], body: Mapping[str, Any], *, deleted: bool) -> None:
+        """Never blocks and never raises on bad objects."""
+
+
+class Comparison:
+    """See the module's text. What it finds goes to `observe`, as if a watch had told it."""
+
+    def __init__(self, api: Api, store: Store, observe: Observer) -> None:
+        self._api = api
+        self._store = store
+        self._observe = observe
+        self.learned = asyncio.Event()
+        """Set once everything that decisions rest on was read."""
+
+    async def work(self) -> None:
+        """Learn, and then compare for ever."""
+        await self._learn()
+        while True:
+            await asyncio.sleep(RELIST_EVERY)
+            for kind in KINDS:
+                await self._compare(kind)
+
+    async def _learn(self) -> None:
+        """Read what decisions rest on, before the first one is made.
+
+        Watches of different kinds fill up in any order. Without its policy or model a held incident
+        seems to need fewer approvals, and without its containment an approved one seems to hold
+        nothing. Incidents may be many, and are not waited for.
+        """
+        for kind in KINDS:
+            while kind is not AIIncident:
+                try:
+                    bodies = await self._api.list(of(kind))
+                except ApiError as error:
+                    log.warning("%s not read yet, nothing is decided until they are: %s", kind.facts.plural, error)
+                    await asyncio.sleep(FIRST_RETRY)
+                    continue
+                await self._take_in(kind, bodies)
+                break
+        self.learned.set()
+
+    async def _compare(self, kind: type[Resource]) -> None:
+        try:
+            bodies = await self._api.list(of(kind))
+        except ApiError as error:
+            log.warning("%s not compared: %s", kind.facts.plural, error)
+            return
+        present = {str(body["metadata"].get("uid", "")) for body in bodies}
+        for obj in [each for each in self._store.all(kind) if each.metadata.uid not in present]:
+            await self._confirm_gone(kind, obj)
+        await self._take_in(kind, bodies)
+
+    async def _take_in(self, kind: type[Resource], bodies: Sequence[Mapping[str, Any]]) -> None:
+        for body in bodies:
+            self._observe(kind, body, deleted=False)
+            # Reading one takes a fraction of a millisecond, and there may be thousands: an incident goes first.
+            await asyncio.sleep(0)
+
+    async def _confirm_gone(self, kind: type[Resource], obj: Resource) -> None:
+        """Ask about a copy that the list did not have: it may have been created since."""
+        meta = obj.metadata
+        try:
+            body = await self._api.get(of(kind), namespace=meta.namespace, name=meta.name)
+        except NotFound:
+            gone = {"namespace": meta.namespace, "name": meta.name, "uid": meta.uid}
+            self._observe(kind, {"metadata": gone}, deleted=True)
+        except ApiError as error:
+            log.warning("%s %s/%s not compared: %s", kind.facts.kind, meta.namespace, meta.name, error)
+        else:
+            self._observe(kind, body, deleted=False)

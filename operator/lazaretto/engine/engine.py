@@ -1,0 +1,265 @@
+"""The running engine: bells in, passes over models out.
+
+Whatever happens - a watch event, a decision, a held object that moved, a tick - only puts a
+model's key into the queue. Workers take keys, make passes, and ask for another one as long as
+there is something to wait for. The ticker asks again for everything that is open, so that a
+lost event costs seconds and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from lazaretto.api import (
+    AIIncident,
+    Containment,
+    IncidentDecision,
+    ModelRevision,
+    ProtectedModel,
+    Resource,
+    ResponsePolicy,
+)
+from lazaretto.api.meta import ObjectMeta
+from lazaretto.engine.clock import Clock, SystemClock
+from lazaretto.engine.comparison import Comparison
+from lazaretto.engine.event_writer import EventWriter
+from lazaretto.engine.onset import Lookup, Onset
+from lazaretto.engine.queue import IDLE, NORMAL, URGENT, WorkQueue
+from lazaretto.engine.reconciler import NOW, Reconciler
+from lazaretto.engine.report import Reporter
+from lazaretto.engine.rounds import rounds
+from lazaretto.engine.sentry import Sentry
+from lazaretto.engine.status_writer import StatusWriter
+from lazaretto.engine.store import Key, Store, key_of
+from lazaretto.engine.surroundings import Surroundings
+from lazaretto.engine.survey import Survey
+from lazaretto.errors import LazarettoError
+from lazaretto.kube.api_server import ApiServer
+from lazaretto.kube.retry import CONTAINMENT
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16
+STATUS_WORKERS = 4
+TICK = 10.0
+SURVEY_EVERY = 60.0
+SURVEY_AGAIN = 10.0
+GIVE_WAY = 0.05
+GIVE_WAY_TIMES = 10
+FIRST_RETRY = 0.1
+LONGEST_RETRY = 5.0
+EAGER = 3
+"""Passes in a row that may follow each other at once."""
+
+_OURS = (Containment, ModelRevision)
+"""Kinds that the engine writes itself: their own echo rings nothing."""
+
+
+class Engine:
+    """Everything that runs in the operator beside Kopf. Start it once per process."""
+
+    def __init__(
+        self,
+        fast: ApiServer,
+        slow: ApiServer,
+        *,
+        watches: ApiServer | None = None,
+        clock: Clock | None = None,
+        onset: Lookup | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self.store = Store()
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._surveys: WorkQueue[Key] = WorkQueue()
+        self._failures: dict[Key, int] = {}
+        self._lost: dict[Key, int] = {}
+        self._statuses = StatusWriter(slow, self.store)
+        self._events = EventWriter(slow)
+        self._sentry = Sentry(watches or slow, ring=lambda key: self._queue.add(key, priority=URGENT))
+        surroundings = Surroundings()
+        # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
+        self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings)
+        self._reconciler = Reconciler(
+            fast.with_policy(CONTAINMENT),
+            self.store,
+            Reporter(self.store, self._statuses, self._events, clock=clock),
+            clock=clock,
+            guard=self._sentry.guard,
+            changed=self._surveys.add,
+            surroundings=surroundings,
+        )
+        self._onset = Onset(onset, self.store, self._statuses) if onset else None
+        self._comparison = Comparison(slow, self.store, self.observe)
+        self._rung: dict[tuple[type[Resource], str, str], ObjectMeta] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start the workers. Requires a running event loop."""
+        jobs: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(WORKERS)]
+        jobs += [self._statuses.work() for _ in range(STATUS_WORKERS)]
+        jobs += [
+            self._comparison.work(),
+            self._events.work(),
+            self._survey_work(),
+            self._tick(),
+            self._survey_all(),
+        ]
+        jobs += [self._onset.work()] if self._onset else []
+        self._tasks = [asyncio.create_task(job) for job in jobs]
+
+    async def stop(self) -> None:
+        """Stop the workers. Whatever was under way is taken up again from the stored objects."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._sentry.stop()
+
+    def observe(self, kind: type[Resource], body: Mapping[str, Any], *, deleted: bool) -> None:
+        """Take in one event of one of our kinds. Never blocks and never raises on bad objects."""
+        metadata = body.get("metadata") or {}
+        namespace, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
+        known = self.store.get(kind, namespace, name)
+        before = known.metadata if known else None
+        if deleted:
+            self.store.drop(kind, namespace, name, uid=str(metadata.get("uid", "")))
+        elif self.store.put(kind, body) is None:
+            log.error("%s %s/%s cannot be read: %s", kind.facts.kind, namespace, name, self._unreadable(kind, body))
+            return
+        newest = self.store.get(kind, namespace, name)
+        rung = self._rung.get((kind, namespace, name))
+        if newest is None:
+            self._rung.pop((kind, namespace, name), None)
+        else:
+            self._rung[kind, namespace, name] = newest.metadata
+            # What others write may have come into the store by another way, before anybody was told of it.
+            told = before if kind in _OURS else rung
+            if told is not None and _same_spec(newest.metadata, told):
+                # The echo of a status write, or of a write whose answer we have already.
+                return
+        self._ring(newest or known)
+
+    def _unreadable(self, kind: type[Resource], body: Mapping[str, Any]) -> str:
+        metadata = body.get("metadata") or {}
+        return self.store.unreadable.get((kind.facts.kind, metadata.get("namespace", ""), metadata.get("name", "")), "")
+
+    def _ring(self, about: Resource | None) -> None:
+        """Put the models that an object concerns into the queues."""
+        if about is None:
+            return
+        namespace, name = about.metadata.namespace, about.metadata.name
+        match about:
+            case AIIncident():
+                self._ring_incident(about)
+            case IncidentDecision():
+                incident = self.store.get(AIIncident, namespace, about.spec.incident_name)
+                if incident is not None:
+                    self._queue.add(key_of(incident))
+            case Containment():
+                self._queue.add((namespace, about.spec.model))
+                self._surveys.add((namespace, about.spec.model))
+            case ModelRevision():
+                self._surveys.add((namespace, about.spec.model))
+            case ProtectedModel():
+                self._queue.add((namespace, name))
+                self._surveys.add((namespace, name))
+                self._surveys.add((namespace, ""))
+            case ResponsePolicy():
+                self._surveys.add((namespace, ""))
+                for model in self.store.all(ProtectedModel, namespace):
+                    self._queue.add((namespace, model.metadata.name))
+                    self._surveys.add((namespace, model.metadata.name))
+
+    def _ring_incident(self, incident: AIIncident) -> None:
+        urgent = incident.status.times.contained_at is None
+        self._queue.add(key_of(incident), priority=URGENT if urgent else NORMAL)
+        if self._onset is not None:
+            self._onset.ask(incident)
+
+    async def _work(self) -> None:
+        await self._comparison.learned.wait()
+        while True:
+            key = await self._queue.take()
+            try:
+                delay = await self._reconciler.reconcile(key)
+            except LazarettoError as error:
+                self._retry(key, error)
+            except Exception:
+                # One model's defect must not take the others' workers with it.
+                log.exception("pass over %s/%s failed", *key)
+                self._retry(key, None)
+            else:
+                self._failures.pop(key, None)
+                self._follow(key, delay)
+            finally:
+                self._queue.done(key)
+
+    def _follow(self, key: Key, delay: float | None) -> None:
+        """Ask for the next pass as the last one wanted it."""
+        lost = self._lost[key] = self._lost.get(key, 0) + 1 if delay == NOW else 0
+        if lost > EAGER:
+            # A patch that the API server refuses for what it says looks like a lost race, and is lost again.
+            delay = _backoff(lost - EAGER)
+            log.warning("pass over %s/%s lost %d races in a row, again in %.1f s", *key, lost, delay)
+        if delay is None:
+            self._lost.pop(key)
+        else:
+            self._queue.add_after(key, delay, priority=NORMAL)
+
+    def _retry(self, key: Key, error: Exception | None) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = _backoff(failures) * (0.5 + random.random())  # noqa: S311  # jitter
+        if error is not None:
+            log.warning("pass over %s/%s failed, again in %.1f s: %s", *key, delay, error)
+        self._queue.add_after(key, delay, priority=NORMAL)
+
+    async def _survey_work(self) -> None:
+        await self._comparison.learned.wait()
+        while True:
+            key = await self._surveys.take()
+            try:
+                await self._give_way()
+                if not await self._look_at(key):
+                    self._surveys.add_after(key, SURVEY_AGAIN, priority=IDLE)
+            except LazarettoError as error:
+                log.warning("survey of %s/%s failed: %s", *key, error)
+            except Exception:
+                log.exception("survey of %s/%s failed", *key)
+            finally:
+                self._surveys.done(key)
+
+    async def _give_way(self) -> None:
+        """A survey must not compete with a containment; but it is not put off for ever."""
+        for _ in range(GIVE_WAY_TIMES):
+            await asyncio.sleep(GIVE_WAY)
+            if not self._queue.busy:
+                return
+
+    async def _look_at(self, key: Key) -> bool:
+        namespace, model = key
+        if model:
+            return await self._survey.survey(namespace, model)
+        self._survey.review_policies(namespace)
+        return True
+
+    async def _tick(self) -> None:
+        """Everything that is held, again and again."""
+        async for held in rounds(lambda: self.store.all(Containment), every=TICK):
+            self._queue.add((held.metadata.namespace, held.spec.model))
+
+    async def _survey_all(self) -> None:
+        """Every model's self-test, less often."""
+        async for model in rounds(lambda: self.store.all(ProtectedModel), every=SURVEY_EVERY):
+            self._surveys.add((model.metadata.namespace, model.metadata.name), priority=IDLE)
+
+
+def _backoff(times: int) -> float:
+    # Bounded: after an hour and a half of failures the power would not fit into a float any more.
+    return min(FIRST_RETRY * 2.0 ** min(times, 16), LONGEST_RETRY)
+
+
+def _same_spec(new: ObjectMeta, known: ObjectMeta) -> bool:
+    return new.uid == known.uid and new.generation == known.generation and new.labels == known.labels

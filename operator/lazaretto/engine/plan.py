@@ -1,0 +1,128 @@
+"""What has to be written, object by object. Pure: live objects, journal and demand in, writes out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from lazaretto.api.containment import MOST_TARGETS, Containment, JournalTarget
+from lazaretto.domain.fields import (
+    Change,
+    Fields,
+    Restoration,
+    changes_to,
+    extend_journal,
+    find_target,
+    read_journal,
+    restoration,
+)
+from lazaretto.domain.scene import Demand, Scene
+from lazaretto.engine.gather import Live, Name
+from lazaretto.errors import TooLarge
+from lazaretto.kube.surface import Object, Surface, name_of, uid_of
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPlan:
+    """One object that is held, or was."""
+
+    surface: Surface
+    obj: Object
+    wanted: Fields
+    entry: JournalTarget
+    """What the journal must say before anything is written."""
+    journalled: bool
+    """Whether it says so already."""
+    changes: tuple[Change, ...]
+    """To be written so that the demand is met."""
+    restore: Restoration
+    """To be written back because nothing demands it any more."""
+
+    @property
+    def ref(self) -> str:
+        """Kind/name, for people."""
+        return f"{self.surface.resource.kind}/{name_of(self.obj)}"
+
+    @property
+    def name(self) -> Name:
+        """Kind and name."""
+        return self.surface.resource.kind, name_of(self.obj)
+
+    @property
+    def uid(self) -> str:
+        """Uid of the object."""
+        return uid_of(self.obj)
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """What is to be done, and what cannot be."""
+
+    objects: list[ObjectPlan]
+    refused: tuple[str, ...]
+    """Objects that are left as they are, because the journal has no room for their bases."""
+
+
+def plan(live: Live, *, scene: Scene, demand: Demand, containment: Containment | None) -> Plans:
+    """Plans for every object that the demand concerns or the journal knows, in a stable order."""
+    targets = containment.spec.targets if containment else []
+    objects: list[ObjectPlan] = []
+    refused: list[str] = []
+    for surface, found in live.objects.items():
+        for obj in found:
+            try:
+                made = _object_plan(surface, obj, scene=scene, demand=demand, target=find_target(targets, uid_of(obj)))
+            except TooLarge as error:
+                refused.append(str(error))
+                continue
+            objects += [made] if made else []
+    kept, excess = _bounded(objects, room=MOST_TARGETS - len(targets), journalled={t.uid for t in targets})
+    return Plans(kept, (*refused, *excess))
+
+
+def _object_plan(
+    surface: Surface, obj: Object, *, scene: Scene, demand: Demand, target: JournalTarget | None
+) -> ObjectPlan | None:
+    journal = read_journal(target)
+    now = surface.read(obj, base=journal.base)
+    wanted = surface.hold(obj, {**now, **journal.base}, scene=scene, demand=demand)
+    entry = extend_journal(
+        target,
+        wanted,
+        live=now,
+        group=surface.resource.group,
+        kind=surface.resource.kind,
+        name=name_of(obj),
+        uid=uid_of(obj),
+    )
+    if entry is None:
+        return None
+    return ObjectPlan(
+        surface=surface,
+        obj=obj,
+        wanted=wanted,
+        entry=entry,
+        journalled=entry == target,
+        changes=changes_to(wanted, live=now),
+        restore=restoration(journal, live=now, still_wanted=wanted),
+    )
+
+
+def _bounded(
+    plans: Sequence[ObjectPlan], *, room: int, journalled: Collection[str]
+) -> tuple[list[ObjectPlan], list[str]]:
+    """As many as the journal has room for: what stops the model first, then traffic, autoscalers last."""
+    fresh = sorted((p for p in plans if p.uid not in journalled), key=lambda p: p.surface.release_stage)
+    excess = {p.uid for p in fresh[max(0, room) :]}
+    told = [f"{p.ref} is not held: a containment has room for {MOST_TARGETS} objects" for p in fresh[max(0, room) :]]
+    return [p for p in plans if p.uid not in excess], told
+
+
+def gone(live: Live, containment: Containment) -> list[JournalTarget]:
+    """Journalled objects that do not exist any more: nothing is left to restore there.
+
+    Of a kind that could not be read, what is not seen is not gone.
+    """
+    existing = {uid_of(obj) for objects in live.objects.values() for obj in objects}
+    readable = {surface.resource.kind for surface in live.objects} - live.blind
+    return [t for t in containment.spec.targets if t.kind in readable and t.uid not in existing]

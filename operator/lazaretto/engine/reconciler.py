@@ -1,0 +1,284 @@
+"""One pass over one model: gather, decide, journal, write, read back, report.
+
+A pass derives everything from what is stored and what is live; it keeps nothing from the pass
+before. So it does not matter where an earlier one was killed, how often this one runs, or in
+which order events came. All incidents of a model are decided in the same pass, and passes of
+one model never overlap, because they hold the same objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from lazaretto.api import Containment, reasons
+from lazaretto.api.containment import Hold, JournalTarget
+from lazaretto.domain import chronicle
+from lazaretto.domain.demands import demand_of
+from lazaretto.domain.evidence import Problem
+from lazaretto.domain.fields import Change
+from lazaretto.domain.incident_report import Progress
+from lazaretto.domain.response import Step
+from lazaretto.domain.scene import Demand, Scene
+from lazaretto.engine.apply import apply
+from lazaretto.engine.clock import Clock
+from lazaretto.engine.current_pass import Pass, cut_off, names, settled
+from lazaretto.engine.fence import fence_lost, prove_fence
+from lazaretto.engine.gather import Live, confirm, gather, scene_of
+from lazaretto.engine.interference import interferences
+from lazaretto.engine.journal import Journal
+from lazaretto.engine.plan import ObjectPlan, gone, plan
+from lazaretto.engine.proof import prove
+from lazaretto.engine.release import comeback, marked, pruned
+from lazaretto.engine.report import Reporter
+from lazaretto.engine.store import Key, Store
+from lazaretto.engine.surroundings import Surroundings
+from lazaretto.engine.triage import Known, triage
+from lazaretto.errors import Conflict
+from lazaretto.kube.api_server import Api
+
+log = logging.getLogger(__name__)
+
+NOW = 0.0
+SOON = 0.15
+WAITING = 1.0
+STALLED = 10.0
+"""What a person mends - a right, a workload, a revision that has soaked - rings no bell."""
+NEVER = None
+
+
+class Reconciler:
+    """See the module's text.
+
+    `guard` is told which objects are held, to be watched from then on; `changed` that a model's
+    containment began, came further, or ended. `surroundings` saves reads, and may know nothing.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        reporter: Reporter,
+        *,
+        clock: Clock,
+        guard: Callable[[Key, Sequence[JournalTarget]], None],
+        changed: Callable[[Key], None],
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._journal = Journal(api, store)
+        self._reporter = reporter
+        self._clock = clock
+        self._guard = guard
+        self._changed = changed
+        self._surroundings = surroundings or Surroundings()
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Bring one model to where it should be; the seconds until it wants another pass, or None.
+
+        Raises `ApiError` when the API server could not be read or the journal not be written:
+        nothing was touched, and the pass is to be repeated.
+        """
+        known = self._known(key)
+        if not known.open_incidents and known.containment is None:
+            self._guard(key, ())
+            return NEVER
+        try:
+            known = await self._pruned(known)
+        except Conflict:
+            return NOW
+        live = await self._gather(known)
+        now = self._clock.now()
+        decided = triage(
+            known,
+            workloads=live.workloads,
+            denied=live.denied,
+            now=now,
+            all_workloads_seen=live.all_workloads_seen,
+        )
+        current = Pass(known, live, decided, now)
+        try:
+            delay = await self._hold(current)
+        except Conflict:
+            return NOW
+        self._report(current)
+        if current.back is not None and current.back.complete:
+            return await self._finish(current)
+        if delay is NEVER and any(verdict.stalled for verdict in decided.verdicts.values()):
+            return STALLED
+        return delay
+
+    def _known(self, key: Key) -> Known:
+        namespace, name = key
+        store = self._store
+        if (incident := store.alone(key)) is not None:
+            return Known(namespace, "", None, [incident], store.decisions_in(namespace), (), (), None)
+        return Known(
+            namespace,
+            name,
+            store.model(namespace, name),
+            store.incidents_of(namespace, name),
+            store.decisions_in(namespace),
+            store.policies_in(namespace),
+            store.revisions_of(namespace, name),
+            store.containment(namespace, name),
+        )
+
+    async def _gather(self, known: Known) -> Live:
+        if known.model is None and known.containment is None:
+            return Live({}, ())
+        return await gather(
+            self._api,
+            namespace=known.namespace,
+            model=known.model,
+            containment=known.containment,
+            familiar=self._surroundings.of((known.namespace, known.name)),
+        )
+
+    async def _hold(self, current: Pass) -> float | None:
+        """Journal, write, read back; and restore what nothing demands any more."""
+        known, holds = current.known, current.triage.holds
+        if not holds and known.containment is None:
+            return NEVER
+        scene, demand = await self._plan(current)
+        current.facts += interferences(current.plans, known.containment)
+        containment = await self._journalled(current, holds, cut_off=cut_off(current, scene=scene, demand=demand))
+        current.journal = containment
+        writes: list[tuple[ObjectPlan, Sequence[Change]]]
+        writes = [(p, p.changes) for p in current.plans if p.changes]
+        if any(h.releasing for h in holds) or not holds:
+            current.back = comeback(current.plans, live=current.live, containment=containment)
+            writes += current.back.writes
+        current.outcome = await apply(self._api, writes)
+        # Only now: opening a watch costs a handshake, and the first look at an object rings by itself.
+        self._guard((known.namespace, known.name), containment.spec.targets)
+        current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.denied]
+        current.outcome.problems += [Problem(reasons.MODEL_TOO_LARGE, text) for text in current.refused]
+        if writes:
+            current.back = replace(current.back, complete=False) if current.back else None
+            return NOW if current.outcome.stale else WAITING if current.outcome.problems else SOON
+        if any(not h.releasing for h in holds):
+            return await self._read_back(current, containment, scene=scene, demand=demand)
+        return WAITING
+
+    async def _read_back(
+        self, current: Pass, containment: Containment, *, scene: Scene, demand: Demand
+    ) -> float | None:
+        """Prove what is held, and that admission would refuse to undo it."""
+        seen = current.live.all_workloads_seen
+        proving = prove(self._api, plans=current.plans, scene=scene, demand=demand, all_workloads_seen=seen)
+        evidence, fenced = await asyncio.gather(proving, prove_fence(self._api, current.plans))
+        current.evidence = replace(evidence, fenced=fenced)
+        delay = NEVER if settled(evidence) and not current.outcome.problems else WAITING
+        # Nothing is written about a lost fence: the ticker asks again.
+        current.outcome.problems += fence_lost(fenced, before=containment.status.conditions)
+        if current.evidence.level != containment.status.proof:
+            self._changed((current.known.namespace, current.known.name))
+        return delay
+
+    async def _plan(self, current: Pass) -> tuple[Scene, Demand]:
+        """Plan the writes, on copies of their objects that were read by name."""
+        known = current.known
+        while True:
+            live = current.live
+            scene = scene_of(live, namespace=known.namespace, model=known.name, containment=known.containment)
+            demand = demand_of(current.triage.holds, workloads=live.workloads)
+            plans = plan(live, scene=scene, demand=demand, containment=known.containment)
+            current.plans, current.refused = plans.objects, plans.refused
+            cached = [(p.surface, p.obj) for p in current.plans if p.uid not in live.newest]
+            if not cached:
+                return scene, demand
+            current.live = await confirm(self._api, live, cached, namespace=known.namespace)
+
+    async def _journalled(self, current: Pass, holds: Sequence[Hold], *, cut_off: Sequence[str]) -> Containment:
+        known = current.known
+        old = {t.uid: t for t in known.containment.spec.targets} if known.containment else {}
+        targets = list((old | {p.uid: p.entry for p in current.plans}).values())
+        stored = await self._journal.write(
+            namespace=known.namespace,
+            model=known.name,
+            current=known.containment,
+            holds=holds,
+            targets=targets,
+            cut_off=cut_off,
+        )
+        if known.containment is None:
+            self._changed((known.namespace, known.name))
+        return stored
+
+    async def _finish(self, current: Pass) -> float | None:
+        """Everything that was released is restored: say so, then let go of the journal."""
+        known = current.known
+        await asyncio.gather(*self._reporter.pending(known.namespace, names(current, releasing=True)))
+        containment = self._store.containment(known.namespace, known.name)
+        if containment is None:
+            return NEVER
+        if current.journal is None or containment.spec != current.journal.spec:
+            # Another writer was here: what this pass saw restored may be held again.
+            return NOW
+        staying = [h for h in containment.spec.holds if not h.releasing]
+        if not staying:
+            await self._journal.remove(containment)
+            self._guard((known.namespace, known.name), ())
+            self._changed((known.namespace, known.name))
+            return NOW
+        assert current.back is not None  # noqa: S101  # checked by the caller
+        done = {*current.back.finished, *(t.uid for t in gone(current.live, containment))}
+        # Marked now, removed by the next pass: admission lets go of an entry only once its uid stands there.
+        await self._journal.write(
+            namespace=known.namespace,
+            model=known.name,
+            current=containment,
+            holds=staying,
+            targets=marked(current.plans, containment),
+            cut_off=containment.spec.cut_off,
+            restored=sorted(done & {t.uid for t in containment.spec.targets}),
+        )
+        return NOW
+
+    async def _pruned(self, known: Known) -> Known:
+        """Remove entries whose restore was verified: an object that is held again gets a fresh base."""
+        containment = known.containment
+        if containment is None:
+            return known
+        spec = containment.spec
+        if not spec.restored and not any(t.restored for t in spec.targets):
+            return known
+        stored = await self._journal.write(
+            namespace=known.namespace,
+            model=known.name,
+            current=containment,
+            holds=spec.holds,
+            targets=pruned(spec),
+            cut_off=spec.cut_off,
+            restored=[],
+        )
+        return replace(known, containment=stored)
+
+    def _report(self, current: Pass) -> None:
+        """Hand every open incident's new standing to the status lane."""
+        holding = current.triage.holds
+        targets = [p.entry for p in current.plans]
+        for incident in current.known.open_incidents:
+            verdict = current.triage.verdicts[incident.metadata.uid]
+            held = verdict.step in (Step.CONTAIN, Step.KEEP, Step.RELEASE)
+            releasing = verdict.step is Step.RELEASE
+            began = verdict.hold.since if held and verdict.hold else None
+            progress = Progress(
+                evidence=current.evidence if held and not releasing else None,
+                problems=tuple(current.outcome.problems) if held else (),
+                waiting=current.back.waiting if current.back and releasing else "",
+                released=bool(releasing and current.back and current.back.complete),
+                journalled_at=began,
+            )
+            facts = list(chronicle.acting(incident, targets, journalled_at=began)) if held else []
+            facts += current.facts if held else []
+            if releasing:
+                facts += [f for p in current.plans for f in chronicle.restoring(p.ref, p.uid, p.restore)]
+            if progress.released:
+                facts += [f for p in current.plans for f in chronicle.keeping(p.ref, p.uid, p.restore)]
+            self._reporter.incident(incident, verdict=verdict, progress=progress, facts=facts)
+        self._reporter.containment(current.known, holds=holding, evidence=current.evidence, outcome=current.outcome)

@@ -1,0 +1,82 @@
+"""In which order a model comes back. Pure.
+
+Workloads first; when they are available again, the traffic; autoscalers last, because an
+autoscaler that wakes first would undo the restored replica count before it was verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lazaretto.api.containment import MOST_LET_GO, Containment, ContainmentSpec, JournalTarget
+from lazaretto.domain.demands import out_of_sight
+from lazaretto.domain.fields import Change
+from lazaretto.engine.gather import Live
+from lazaretto.engine.plan import ObjectPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Comeback:
+    """What to restore now, what has to be waited for, and whether all is done."""
+
+    writes: tuple[tuple[ObjectPlan, Sequence[Change]], ...]
+    waiting: str
+    finished: tuple[str, ...]
+    """Uids of objects that nothing demands any more and that are restored and in service."""
+    complete: bool
+
+
+def comeback(plans: Sequence[ObjectPlan], *, live: Live, containment: Containment) -> Comeback:
+    """The next step of a release. `plans` holds what the journal and the demand know."""
+    if blind := _blind(live, containment):
+        return Comeback((), blind, (), False)
+    loose = [p for p in plans if any(path not in p.wanted for path in (f.path for f in p.entry.fields))]
+    writes: list[tuple[ObjectPlan, Sequence[Change]]] = []
+    waiting: list[str] = []
+    for stage in sorted({p.surface.release_stage for p in loose}):
+        members = [p for p in loose if p.surface.release_stage == stage]
+        writes += [(p, p.restore.changes) for p in members if p.restore.changes]
+        unsettled = [p.surface.settled(p.obj) for p in members if not p.wanted and not p.restore.changes]
+        waiting += [text for text in unsettled if text]
+        waiting += [f"restoring {p.ref}" for p in members if p.restore.changes]
+        if waiting:
+            break
+    finished = [p.uid for p in plans if not p.wanted and not p.restore.changes and not p.surface.settled(p.obj)]
+    return Comeback(tuple(writes), "; ".join(waiting), tuple(finished), not waiting)
+
+
+def marked(plans: Sequence[ObjectPlan], containment: Containment) -> list[JournalTarget]:
+    """The journal's entries, each told which of its fields nothing holds any more; all of these are restored.
+
+    An object that stays held for another incident's sake lets go of such fields one by one: held
+    again, they get a fresh base.
+    """
+    held = {p.uid: p.wanted for p in plans if p.wanted}
+
+    def loose(target: JournalTarget) -> list[str]:
+        return sorted(f.path for f in target.fields if f.path not in held[target.uid])[:MOST_LET_GO]
+
+    return [t.model_copy(update={"restored": loose(t)}) if t.uid in held else t for t in containment.spec.targets]
+
+
+def pruned(spec: ContainmentSpec) -> list[JournalTarget]:
+    """The journal's entries without the objects and fields whose restore was verified."""
+    return [
+        t.model_copy(update={"fields": [f for f in t.fields if f.path not in t.restored], "restored": []})
+        for t in spec.targets
+        if t.uid not in spec.restored
+    ]
+
+
+def _blind(live: Live, containment: Containment) -> str:
+    """Why it cannot be known what is still demanded; then nothing is put back.
+
+    Without the Services, or with a held workload out of sight, other holds would seem to demand
+    less than they do.
+    """
+    if live.denied:
+        return "; ".join(live.denied)
+    standing = [h for h in containment.spec.holds if not h.releasing]
+    lost = [ref for hold in standing for ref in out_of_sight(hold, workloads=live.workloads)]
+    return f"{', '.join(lost)} is held by another incident and does not exist" if lost else ""

@@ -1,0 +1,162 @@
+"""Turns what a pass found into statuses and Events.
+
+Facts wait here until the status that holds them is stored; a status that is superseded before
+it was written loses none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lazaretto.api import AIIncident, Containment, reasons
+from lazaretto.api.aiincident import AIIncidentStatus
+from lazaretto.api.containment import ContainmentStatus, Hold
+from lazaretto.domain import chronicle
+from lazaretto.domain.approvals import relevant
+from lazaretto.domain.conditions import is_true, set_condition, without
+from lazaretto.domain.evidence import Evidence, messages_of, with_findings
+from lazaretto.domain.incident_report import Progress, report
+from lazaretto.domain.response import Verdict
+from lazaretto.domain.timeline import Fact
+from lazaretto.engine.apply import Outcome
+from lazaretto.engine.clock import Clock
+from lazaretto.engine.event_writer import EventWriter
+from lazaretto.engine.status_writer import StatusWriter
+from lazaretto.engine.store import Store
+from lazaretto.engine.triage import Known
+
+Name = tuple[str, str]
+
+
+class Reporter:
+    """See the module's text."""
+
+    def __init__(self, store: Store, statuses: StatusWriter, events: EventWriter, *, clock: Clock) -> None:
+        self._store = store
+        self._statuses = statuses
+        self._events = events
+        self._clock = clock
+        self._facts: dict[str, list[Fact]] = {}
+        """By uid: a successor of the same name has a history of its own."""
+        self._pending: dict[Name, asyncio.Future[None]] = {}
+
+    def incident(self, about: AIIncident, *, verdict: Verdict, progress: Progress, facts: Iterable[Fact]) -> None:
+        """The standing of one incident after a pass."""
+        name = (about.metadata.namespace, about.metadata.name)
+        uid = about.metadata.uid
+        waiting = self._facts.setdefault(uid, [])
+        known = {fact.key for fact in waiting}
+        waiting += [fact for fact in facts if fact.key not in known]
+        offered: list[Fact] = []
+
+        def build(incident: AIIncident) -> AIIncidentStatus:
+            if incident.metadata.uid != uid:
+                return incident.status
+            decisions = relevant(self._store.decisions_in(name[0]), incident=incident)
+            offered[:] = waiting
+            told = [
+                *chronicle.opening(incident, verdict),
+                *chronicle.deciding(incident, decisions),
+                *offered,
+                *chronicle.proving(incident, progress),
+                *chronicle.ending(incident, verdict, progress),
+            ]
+            return report(
+                incident,
+                verdict=verdict,
+                progress=progress,
+                decisions=decisions,
+                facts=told,
+                now=self._clock.now(),
+            )
+
+        def stored(old: AIIncident, new: AIIncident) -> None:
+            # What was told is told, also if newer entries of the same write have pushed it out again.
+            waiting[:] = [fact for fact in waiting if fact not in offered]
+            if not waiting:
+                self._facts.pop(uid, None)
+            self._announce(old, new)
+
+        future = self._pending[name] = self._statuses.submit(AIIncident, *name, build, stored=stored)
+        future.add_done_callback(lambda done: self._settled(name, done))
+
+    def _settled(self, name: Name, done: asyncio.Future[None]) -> None:
+        """What was written is pending no more; what was not stays, so that whoever waits for it is told."""
+        written = not done.cancelled() and done.exception() is None
+        if written and self._pending.get(name) is done:
+            del self._pending[name]
+
+    def pending(self, namespace: str, names: Iterable[str]) -> list[asyncio.Future[None]]:
+        """Futures of the newest submitted status of each incident."""
+        found = (self._pending.get((namespace, name)) for name in names)
+        return [future for future in found if future is not None]
+
+    def containment(self, known: Known, *, holds: Sequence[Hold], evidence: Evidence | None, outcome: Outcome) -> None:
+        """The standing of a model's containment after a pass."""
+        if not holds:
+            return
+
+        def build(containment: Containment) -> ContainmentStatus:
+            return _containment_status(containment, holds, evidence, outcome, self._clock)
+
+        self._statuses.submit(Containment, known.namespace, known.name, build)
+
+    def _announce(self, old: AIIncident, new: AIIncident) -> None:
+        self._events.announce(new, [e for e in new.status.timeline if e.seq > old.status.timeline_count])
+        for type_ in (reasons.STALLED, reasons.DEGRADED):
+            if is_true(new.status.conditions, type_) and not is_true(old.status.conditions, type_):
+                condition = next(c for c in new.status.conditions if c.type == type_)
+                self._events.post(
+                    new,
+                    "Warning",
+                    type_,
+                    f"{condition.reason}: {condition.message}",
+                    at=condition.last_transition_time,
+                    identity=f"{type_.lower()}-{int(condition.last_transition_time.timestamp())}",
+                )
+
+
+def _containment_status(
+    containment: Containment, holds: Sequence[Hold], evidence: Evidence | None, outcome: Outcome, clock: Clock
+) -> ContainmentStatus:
+    old, now = containment.status, clock.now()
+    generation = containment.metadata.generation
+    conditions: list[Any] = list(old.conditions)
+    if evidence is not None:
+        conditions = with_findings(conditions, evidence.findings, generation=generation, now=now)
+    conditions = without(conditions, reasons.DEGRADED)
+    if outcome.problems:
+        message = messages_of(outcome.problems)
+        old_conditions = [*conditions, *(c for c in old.conditions if c.type == reasons.DEGRADED)]
+        conditions = set_condition(
+            old_conditions,
+            reasons.DEGRADED,
+            "True",
+            outcome.problems[0].reason,
+            message,
+            generation=generation,
+            now=now,
+        )
+    good = next((h.known_good.revision for h in reversed(holds) if h.known_good and not h.releasing), "")
+    return ContainmentStatus(
+        observed_generation=generation,
+        state=_state(holds, evidence, outcome, old.state),
+        proof=evidence.level if evidence else old.proof,
+        known_good=good,
+        conditions=conditions,
+        objects=list(evidence.objects) if evidence else old.objects,
+    )
+
+
+def _state(holds: Sequence[Hold], evidence: Evidence | None, outcome: Outcome, before: str) -> str:
+    if outcome.problems:
+        return "Degraded"
+    if all(h.releasing for h in holds):
+        return "Releasing"
+    if evidence is None:
+        return before if before == "Contained" and not outcome.written else "Containing"
+    if evidence.contained.status == "True":
+        return "Contained"
+    return "Shifted" if evidence.traffic.status == "True" else "Containing"

@@ -1,0 +1,149 @@
+"""The newest known copies of our own kinds, fed by watches and by our own writes.
+
+Copies make decisions fast; they are never the authority. Every write is guarded by the
+resource version of the copy it was derived from, so that deciding on an old one costs a
+repeat and nothing else. An object that cannot be read is kept apart with its error: one
+malformed object must not stop the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from lazaretto.api import (
+    KINDS,
+    AIIncident,
+    Containment,
+    IncidentDecision,
+    ModelRevision,
+    ProtectedModel,
+    Resource,
+    ResponsePolicy,
+)
+
+REMEMBERED = 10_000
+"""How many deleted objects are remembered, so that a late event does not bring one back."""
+
+R = TypeVar("R", bound=Resource)
+Key = tuple[str, str]
+"""What one pass is about: a namespace and a model, or an incident that has no target (`key_of`)."""
+_ALONE = "incident/"
+"""Before the name of an incident in a key. No model's name has a slash."""
+
+
+def key_of(incident: AIIncident) -> Key:
+    """The model that an incident concerns; one without a target stands alone, as it shares nothing with others."""
+    target = incident.spec.target
+    return incident.metadata.namespace, target.model if target else f"{_ALONE}{incident.metadata.name}"
+
+
+class Store:
+    """Objects by kind, namespace and name."""
+
+    def __init__(self) -> None:
+        self._objects: dict[type[Resource], dict[str, dict[str, Resource]]] = {kind: {} for kind in KINDS}
+        self.unreadable: dict[tuple[str, str, str], str] = {}
+        """(kind, namespace, name) of objects that could not be read, with the reason."""
+        self._deleted: dict[str, None] = {}
+        """Uids of objects that are known to be gone, oldest first."""
+
+    def put(self, kind: type[R], body: Mapping[str, Any]) -> R | None:
+        """Take in an object unless a newer copy is known or it is gone for good; None if it cannot be read."""
+        metadata = body.get("metadata") or {}
+        namespace, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
+        known = self.get(kind, namespace, name)
+        if known is not None and _same(known, metadata):
+            return known
+        try:
+            new = kind.read(body)
+        except ValidationError as error:
+            self.unreadable[kind.facts.kind, namespace, name] = (
+                f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}"
+            )
+            self._remove(kind, namespace, name)
+            return None
+        self.unreadable.pop((kind.facts.kind, namespace, name), None)
+        if known is not None and known.metadata.uid == new.metadata.uid and _older(new, known):
+            return known
+        if new.metadata.uid in self._deleted:
+            # A watch that lags behind our own deletion: what it tells must not be acted upon.
+            return new
+        self._objects[kind].setdefault(namespace, {})[name] = new
+        return new
+
+    def drop(self, kind: type[R], namespace: str, name: str, *, uid: str = "") -> None:
+        """Forget an object; with a uid, only if it is that one, and for good."""
+        if uid:
+            self._deleted[uid] = None
+            if len(self._deleted) > REMEMBERED:
+                del self._deleted[next(iter(self._deleted))]
+        known = self.get(kind, namespace, name)
+        if known is not None and (not uid or known.metadata.uid == uid):
+            self._remove(kind, namespace, name)
+        self.unreadable.pop((kind.facts.kind, namespace, name), None)
+
+    def get(self, kind: type[R], namespace: str, name: str) -> R | None:
+        """The copy of one object."""
+        return self._objects[kind].get(namespace, {}).get(name)  # type: ignore[return-value]  # stored under its kind
+
+    def _remove(self, kind: type[Resource], namespace: str, name: str) -> None:
+        place = self._objects[kind].get(namespace, {})
+        place.pop(name, None)
+        if not place:
+            self._objects[kind].pop(namespace, None)
+
+    def all(self, kind: type[R], namespace: str | None = None) -> Iterator[R]:
+        """All copies of a kind, or those of one namespace."""
+        places = self._objects[kind]
+        found = [*places.values()] if namespace is None else [places.get(namespace, {})]
+        yield from [obj for place in found for obj in place.values()]  # type: ignore[misc]  # stored under its kind
+
+    def incidents_of(self, namespace: str, model: str) -> list[AIIncident]:
+        """Incidents that target a model, by name."""
+        found = (i for i in self.all(AIIncident, namespace) if i.spec.target and i.spec.target.model == model)
+        return sorted(found, key=lambda i: i.metadata.name)
+
+    def revisions_of(self, namespace: str, model: str) -> list[ModelRevision]:
+        """ModelRevisions of a model, by name."""
+        found = (r for r in self.all(ModelRevision, namespace) if r.spec.model == model)
+        return sorted(found, key=lambda r: r.metadata.name)
+
+    def alone(self, key: Key) -> AIIncident | None:
+        """The incident without a target that the key speaks of."""
+        namespace, name = key
+        found = self.get(AIIncident, namespace, name.removeprefix(_ALONE)) if name.startswith(_ALONE) else None
+        return found if found is not None and found.spec.target is None else None
+
+    def policies_in(self, namespace: str) -> list[ResponsePolicy]:
+        """ResponsePolicies of a namespace."""
+        return list(self.all(ResponsePolicy, namespace))
+
+    def decisions_in(self, namespace: str) -> list[IncidentDecision]:
+        """IncidentDecisions of a namespace."""
+        return list(self.all(IncidentDecision, namespace))
+
+    def model(self, namespace: str, name: str) -> ProtectedModel | None:
+        """The ProtectedModel of that name."""
+        return self.get(ProtectedModel, namespace, name)
+
+    def containment(self, namespace: str, model: str) -> Containment | None:
+        """The Containment of a model."""
+        return self.get(Containment, namespace, model)
+
+
+def _same(known: Resource, metadata: Mapping[str, Any]) -> bool:
+    """Whether these are the metadata of that very state: lists repeat all of them, and reading takes its time."""
+    mine = known.metadata
+    return bool(mine.resource_version) and (mine.uid, mine.resource_version) == (
+        metadata.get("uid"),
+        metadata.get("resourceVersion"),
+    )
+
+
+def _older(new: Resource, known: Resource) -> bool:
+    """Whether `new` is an earlier state. Resource versions are decimal numbers that grow (KEP-5504)."""
+    mine, theirs = new.metadata.resource_version, known.metadata.resource_version
+    return mine.isdecimal() and theirs.isdecimal() and int(mine) < int(theirs)

@@ -1,0 +1,38 @@
+"""What stood around each model when it was last looked at, by name.
+
+A hint and nothing more. An object that a containment will need is read by name at once if it is
+known here, and in a second round, after the first has found it, if it is not.
+"""
+
+from __future__ import annotations
+
+from lazaretto.api.containment import MOST_TARGETS
+from lazaretto.domain.scene import Demand, Scene
+from lazaretto.engine.gather import Live, Name
+from lazaretto.engine.plan import plan
+from lazaretto.engine.store import Key
+from lazaretto.traffic.registry import SERVICE
+
+
+class Surroundings:
+    """Names by model."""
+
+    def __init__(self) -> None:
+        self._names: dict[Key, frozenset[Name]] = {}
+
+    def of(self, key: Key) -> frozenset[Name]:
+        """Kinds and names of everything that a containment of the whole model would touch."""
+        return self._names.get(key, frozenset())
+
+    def remember(self, key: Key, live: Live, *, scene: Scene) -> None:
+        """Note what leads to any workload of the model."""
+        demand = Demand(compromised=live.workloads, scale_to_zero=live.workloads, shift=True)
+        found = [each.name for each in plan(live, scene=scene, demand=demand, containment=None).objects]
+        # A Service is moved only if there is somewhere to move to, which this demand does not say.
+        services = {s.name for w in live.workloads for s in scene.services_of(w)} - scene.routed
+        found += [(SERVICE.resource.kind, name) for name in sorted(services)]
+        self._names[key] = frozenset(found[:MOST_TARGETS])
+
+    def forget(self, key: Key) -> None:
+        """The model is gone."""
+        self._names.pop(key, None)

@@ -1,0 +1,222 @@
+"""Looks at every protected model before anything happens: could an incident be answered now?
+
+Records the revisions that run, and says on the `ProtectedModel` what is missing: a workload or
+route that does not exist, a policy, a right. Off the fast path; it reads, and writes only what
+has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from lazaretto.api import ModelRevision, ProtectedModel, ResponsePolicy, reasons
+from lazaretto.api.containment import MOST_WORKLOADS
+from lazaretto.api.protectedmodel import ObservedWorkload, ProtectedModelStatus
+from lazaretto.api.responsepolicy import KnownGoodRule
+from lazaretto.domain.conditions import set_condition
+from lazaretto.domain.known_good import criteria_of, judge, of_identity, rank
+from lazaretto.domain.policy import leading_policy, review
+from lazaretto.domain.revision_record import revision_status, revocations, unrecorded
+from lazaretto.domain.scene import Workload
+from lazaretto.engine.clock import Clock
+from lazaretto.engine.gather import Live, gather, scene_of
+from lazaretto.engine.status_writer import StatusWriter
+from lazaretto.engine.store import Store
+from lazaretto.engine.surroundings import Surroundings
+from lazaretto.errors import AlreadyExists, ApiError
+from lazaretto.kube.api_server import Api
+from lazaretto.kube.resource import ACCESS_REVIEWS, AUTOSCALERS, DEPLOYMENTS, REVISIONS, SERVICES, ResourceType
+from lazaretto.kube.surface import name_of
+from lazaretto.traffic.registry import ROUTES
+
+log = logging.getLogger(__name__)
+
+RIGHTS_AGE = timedelta(minutes=5)
+_NEEDED: tuple[tuple[ResourceType, str], ...] = ((DEPLOYMENTS, "scale"), (AUTOSCALERS, ""), (SERVICES, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Obstacle:
+    reason: str
+    message: str
+    disarms: bool
+
+
+class Survey:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        api: Api,
+        store: Store,
+        statuses: StatusWriter,
+        *,
+        clock: Clock,
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._statuses = statuses
+        self._clock = clock
+        self._surroundings = surroundings or Surroundings()
+        self._rights: dict[str, tuple[datetime, list[str]]] = {}
+
+    def review_policies(self, namespace: str) -> None:
+        """Say on each ResponsePolicy of a namespace whether what it names exists."""
+        for policy in self._store.policies_in(namespace):
+            models = {model.metadata.name for model in self._store.all(ProtectedModel, namespace)}
+            build = partial(review, models=models, now=self._clock.now())
+            self._statuses.submit(ResponsePolicy, namespace, policy.metadata.name, build)
+
+    async def survey(self, namespace: str, name: str) -> bool:
+        """Look at one model; whether nothing is missing. Raises `ApiError` when it could not be read."""
+        model = self._store.model(namespace, name)
+        if model is None:
+            self._surroundings.forget((namespace, name))
+            return True
+        containment = self._store.containment(namespace, name)
+        live = await gather(self._api, namespace=namespace, model=model, containment=containment)
+        scene = scene_of(live, namespace=namespace, model=name, containment=containment)
+        self._surroundings.remember((namespace, name), live, scene=scene)
+        await self._record(namespace, name, live.workloads)
+        self._revise(namespace, name, live.workloads)
+        denied = await self._denied_rights(namespace)
+        obstacles = self._obstacles(model, live, denied)
+        self._statuses.submit(
+            ProtectedModel, namespace, name, lambda newest: self._status(newest, live.workloads, obstacles)
+        )
+        return not obstacles and all(w.available for w in live.workloads)
+
+    async def _record(self, namespace: str, name: str, workloads: Sequence[Workload]) -> None:
+        for body in unrecorded(name, workloads, self._store.revisions_of(namespace, name)):
+            try:
+                stored = await self._api.create(REVISIONS, body, namespace=namespace, manager="lazaretto-revisions")
+            except AlreadyExists:
+                continue
+            self._store.put(ModelRevision, stored)
+
+    def _revise(self, namespace: str, name: str, workloads: Sequence[Workload]) -> None:
+        containment = self._store.containment(namespace, name)
+        for revision in self._store.revisions_of(namespace, name):
+            incidents = self._store.incidents_of(namespace, name)
+            revoked = revocations(revision, incidents=incidents, containment=containment, workloads=workloads)
+            build = partial(revision_status, workloads=workloads, revoked_by=revoked, now=self._clock.now())
+            self._statuses.submit(ModelRevision, namespace, revision.metadata.name, build)
+
+    async def _denied_rights(self, namespace: str) -> list[str]:
+        """Writes that the operator would be refused in this namespace; asked again every few minutes."""
+        now = self._clock.now()
+        asked, denied = self._rights.get(namespace, (None, []))
+        # A denial is asked again at once: somebody may be mending it while we look.
+        if asked is not None and not denied and now - asked < RIGHTS_AGE:
+            return denied
+        needed = [*_NEEDED, *((surface.resource, "") for surface, _ in ROUTES)]
+        answers = await asyncio.gather(*(self._may_patch(namespace, resource, sub) for resource, sub in needed))
+        denied = [text for text in answers if text]
+        self._rights[namespace] = (now, denied)
+        return denied
+
+    async def _may_patch(self, namespace: str, resource: ResourceType, subresource: str) -> str:
+        attributes = {
+            "namespace": namespace,
+            "verb": "patch",
+            "group": resource.group,
+            "resource": resource.plural,
+            "subresource": subresource,
+        }
+        body = {
+            "apiVersion": ACCESS_REVIEWS.api_version,
+            "kind": ACCESS_REVIEWS.kind,
+            "spec": {"resourceAttributes": attributes},
+        }
+        try:
+            answer = await self._api.create(ACCESS_REVIEWS, body, namespace="", manager="lazaretto")
+        except ApiError as error:
+            log.info("rights in %s not known: %s", namespace, error)
+            return ""
+        name = f"{resource.plural}/{subresource}" if subresource else resource.plural
+        return "" if (answer.get("status") or {}).get("allowed") else f"may not patch {name}"
+
+    def _obstacles(self, model: ProtectedModel, live: Live, denied: Sequence[str]) -> list[_Obstacle]:
+        found = [_Obstacle(reasons.FORBIDDEN, text, True) for text in (*live.denied, *denied)]
+        found += [_Obstacle(reasons.WORKLOAD_NOT_FOUND, f"{ref} does not exist", False) for ref in live.missing]
+        if not live.workloads:
+            found.append(_Obstacle(reasons.WORKLOAD_NOT_FOUND, "no workload of the model exists", True))
+        if (many := len(live.workloads)) > MOST_WORKLOADS:
+            text = f"{many} workloads; an incident can hold {MOST_WORKLOADS} of them"
+            found.append(_Obstacle(reasons.MODEL_TOO_LARGE, text, False))
+        existing = {
+            (surface.resource.kind, name_of(obj)) for surface, _ in ROUTES for obj in live.objects.get(surface, ())
+        }
+        found += [
+            _Obstacle(reasons.ROUTE_NOT_FOUND, f"{r.kind}/{r.name} does not exist", False)
+            for r in model.spec.routes
+            if (r.kind, r.name) not in existing
+        ]
+        if leading_policy(self._store.policies_in(model.metadata.namespace), model=model) is None:
+            found.append(_Obstacle(reasons.NO_POLICY, "no ResponsePolicy of this namespace concerns the model", True))
+        return found
+
+    def _status(
+        self, model: ProtectedModel, workloads: Sequence[Workload], obstacles: Sequence[_Obstacle]
+    ) -> ProtectedModelStatus:
+        namespace, name, now = model.metadata.namespace, model.metadata.name, self._clock.now()
+        policy = leading_policy(self._store.policies_in(namespace), model=model)
+        good, why_not = self._known_good(model, workloads, now)
+        obstacles = [*obstacles, *([_Obstacle(reasons.NO_KNOWN_GOOD, why_not, False)] if not good else [])]
+        armed = not any(o.disarms for o in obstacles)
+        contained = self._store.containment(namespace, name) is not None
+        message = "; ".join(o.message for o in obstacles) or "an incident can be answered"
+        reason = obstacles[0].reason if obstacles else reasons.READY
+        recorded = self._store.revisions_of(namespace, name)
+        status = ProtectedModelStatus(
+            observed_generation=model.metadata.generation,
+            state="Contained" if contained else "Disarmed" if not armed else "Degraded" if obstacles else "Armed",
+            conditions=set_condition(
+                model.status.conditions,
+                reasons.ARMED,
+                "True" if armed else "False",
+                reason,
+                message,
+                generation=model.metadata.generation,
+                now=now,
+            ),
+            workloads=[_observed(w, of_identity(recorded, w.identity)) for w in workloads][:64],
+            known_good=good,
+            policy=policy.metadata.name if policy else "",
+            open_incidents=sum(i.status.times.closed_at is None for i in self._store.incidents_of(namespace, name)),
+            checked_at=model.status.checked_at,
+        )
+        return status if status == model.status else status.model_copy(update={"checked_at": now})
+
+    def _known_good(self, model: ProtectedModel, workloads: Sequence[Workload], now: datetime) -> tuple[str, str]:
+        """(revision, "") or ("", why there is none) under the leading policy."""
+        namespace, name = model.metadata.namespace, model.metadata.name
+        policy = leading_policy(self._store.policies_in(namespace), model=model)
+        rule = policy.spec.known_good if policy else None
+        criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model)
+        revisions = self._store.revisions_of(namespace, name)
+        judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria, now=now) for w in workloads]
+        best = rank(judged, criteria=criteria)
+        if best and best[0].revision is not None:
+            return best[0].revision.metadata.name, ""
+        told = "; ".join(f"{c.workload.ref}: {c.refused}" for c in judged)
+        return "", f"no revision is known to be good ({told})"[:1024]
+
+
+def _observed(workload: Workload, recorded: Sequence[ModelRevision]) -> ObservedWorkload:
+    return ObservedWorkload.model_validate(
+        {
+            "kind": workload.kind,
+            "name": workload.name,
+            "uid": workload.uid,
+            "revision": recorded[0].metadata.name if recorded else "",
+            "replicas": workload.replicas,
+            "ready": workload.ready,
+        }
+    )

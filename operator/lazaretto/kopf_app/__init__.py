@@ -1,0 +1,1 @@
+"""The operator process. The only place that imports Kopf."""

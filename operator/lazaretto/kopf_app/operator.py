@@ -1,0 +1,88 @@
+"""The operator process: Kopf watches our kinds, the engine does the rest.
+
+Kopf is used for what it does well - watching, multiplexing, logging in, shutting down - and for
+nothing else. Only `on.event` handlers: no finalizers, no annotations, no patches, so a watch
+event costs no write. The handlers parse nothing and never wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import kopf
+
+from lazaretto.api import GROUP, KINDS, VERSION, Resource
+from lazaretto.engine.engine import Engine
+from lazaretto.kube.transport import Credentials
+
+log = logging.getLogger(__name__)
+
+
+def settings() -> kopf.OperatorSettings:
+    """Kopf's settings where its defaults would leave us blind or slow."""
+    ours = kopf.OperatorSettings()
+    # Reconnect at once and never give up: the default waits up to 21 s, and ends after 54 s.
+    ours.networking.error_backoffs = [0.1, 0.2, 0.4] + [0.5] * 2000
+    ours.networking.request_timeout = 10.0
+    ours.networking.connect_timeout = 2.0
+    ours.watching.server_timeout = 240  # sent as written, and the API server takes whole seconds only
+    ours.watching.client_timeout = 270.0
+    ours.watching.inactivity_timeout = 70.0
+    ours.watching.reconnect_backoff = 0.1
+    ours.watching.chunk_size = 500
+    ours.queueing.error_delays = (0.2, 0.5, 1.0, 2.0, 5.0)
+    ours.queueing.exit_timeout = 5.0
+    ours.execution.default_backoff = 1.0
+    ours.persistence.consistency_timeout = 0.0
+    ours.posting.enabled = False
+    ours.posting.loggers = False
+    ours.peering.standalone = True
+    ours.scanning.disabled = True
+    ours.process.ultimate_exiting_timeout = 30.0
+    return ours
+
+
+def registry(engine: Engine, credentials: Credentials) -> kopf.OperatorRegistry:
+    """The handlers: one per kind, each of them a bell."""
+    ours = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=ours)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return kopf.ConnectionInfo(
+            server=credentials.server,
+            ca_path=credentials.ca_file,
+            token=await credentials.token(),
+            certificate_path=credentials.cert_file,
+            private_key_path=credentials.key_file,
+        )
+
+    @kopf.on.startup(registry=ours)
+    async def startup(**_: Any) -> None:
+        engine.start()
+
+    @kopf.on.cleanup(registry=ours)
+    async def cleanup(**_: Any) -> None:
+        await engine.stop()
+
+    for kind in KINDS:
+        _watch(ours, engine, kind)
+    return ours
+
+
+def _watch(ours: kopf.OperatorRegistry, engine: Engine, kind: type[Resource]) -> None:
+    @kopf.on.event(GROUP, VERSION, kind.facts.plural, registry=ours, id=f"bell-{kind.facts.singular}")
+    async def bell(event: Mapping[str, Any], **_: Any) -> None:
+        engine.observe(kind, event["object"], deleted=event.get("type") == "DELETED")
+
+
+async def run(engine: Engine, credentials: Credentials, *, liveness: str | None = None) -> None:
+    """Run until a signal arrives, or until Kopf gives up watching: then the process must end."""
+    await kopf.operator(
+        registry=registry(engine, credentials),
+        settings=settings(),
+        clusterwide=True,
+        standalone=True,
+        liveness_endpoint=liveness,
+    )

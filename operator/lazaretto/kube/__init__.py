@@ -1,0 +1,1 @@
+"""The API server behind a few verbs: requests as data, retries, watches."""

@@ -1,0 +1,151 @@
+"""The API server as Lazaretto uses it: a few verbs, raw objects in and out.
+
+Objects are plain dictionaries exactly as the server returned them. Every verb raises an
+`ApiError` from `lazaretto.errors` on failure and has already retried what may be retried.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
+
+from lazaretto.errors import Expired, NotFound, Unavailable
+from lazaretto.kube import request as requests
+from lazaretto.kube.request import Body, Request
+from lazaretto.kube.resource import ResourceType
+from lazaretto.kube.retry import BACKGROUND, RetryPolicy, error_of, retrying
+from lazaretto.kube.transport import Transport
+
+Object = dict[str, Any]
+Objects = list[Object]  # a name of its own: inside the classes below, `list` is the verb
+
+
+class Api(Protocol):
+    """The verbs. `patch` takes a request that a surface made; the rest name what they want."""
+
+    async def get(self, resource: ResourceType, *, namespace: str, name: str) -> Object:
+        """One object. Raises `NotFound`."""
+
+    async def list(
+        self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
+    ) -> Objects:
+        """All objects of a collection, page by page; `cached` ones may be older than the newest write."""
+
+    async def create(self, resource: ResourceType, body: Body, *, namespace: str, manager: str) -> Object:
+        """Create an object. Raises `AlreadyExists`, also when an earlier try was stored unnoticed."""
+
+    async def patch(self, request: Request) -> Object:
+        """Send a patch. Raises `Conflict` when one of its guards does not hold."""
+
+    async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str) -> None:
+        """Delete the object with this uid; already gone is success."""
+
+    def watch(
+        self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = ""
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Watch events until the stream ends. Raises `Expired` when a list is needed first."""
+
+
+class ApiServer:
+    """`Api` over a transport."""
+
+    def __init__(self, transport: Transport, *, policy: RetryPolicy = BACKGROUND) -> None:
+        self._transport = transport
+        self._policy = policy
+
+    def with_policy(self, policy: RetryPolicy) -> ApiServer:
+        """The same connections under another retry policy."""
+        return ApiServer(self._transport, policy=policy)
+
+    async def get(self, resource: ResourceType, *, namespace: str, name: str) -> Object:
+        """See `Api.get`."""
+        return await self._send(requests.get(resource, namespace=namespace, name=name))
+
+    async def list(
+        self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
+    ) -> Objects:
+        """See `Api.list`."""
+        items, _ = await self.list_at(resource, namespace=namespace, labels=labels, cached=cached)
+        return items
+
+    async def list_at(
+        self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
+    ) -> tuple[Objects, str]:
+        """Like `list`, with the resource version from which a watch continues."""
+        items: Objects = []
+        token = ""
+        while True:
+            request = requests.list_objects(resource, namespace=namespace, labels=labels, token=token, cached=cached)
+            page = await self._send(request)
+            # Items of a list carry neither kind nor apiVersion; add them, so that an object is an object.
+            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+            items.extend({**kind, **item} for item in page.get("items") or ())
+            metadata = page.get("metadata") or {}
+            token = str(metadata.get("continue") or "")
+            if not token:
+                return items, str(metadata.get("resourceVersion") or "")
+
+    async def create(self, resource: ResourceType, body: Body, *, namespace: str, manager: str) -> Object:
+        """See `Api.create`."""
+        return await self._send(requests.create(resource, body, namespace=namespace, manager=manager))
+
+    async def patch(self, request: Request) -> Object:
+        """See `Api.patch`."""
+        return await self._send(request)
+
+    async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str) -> None:
+        """See `Api.delete`."""
+        try:
+            await self._send(requests.delete(resource, namespace=namespace, name=name, uid=uid))
+        except NotFound:
+            return
+
+    async def watch(
+        self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = ""
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """See `Api.watch`. A stream that is silent for 75 s counts as dead: bookmarks come each minute."""
+        request = requests.watch(resource, namespace=namespace, name=name, version=version)
+        async for line in self._transport.lines(request, idle=75.0):
+            event = _event_of(line)
+            if event is None:
+                raise Unavailable(0, f"unreadable watch event: {line[:80]!r}", request=str(request))
+            if event.get("kind") == "Status" or event.get("type") == "ERROR":
+                _raise_watch_error(event, request)
+            yield event
+
+    async def _send(self, request: Request) -> Object:
+        async def attempt(timeout: float) -> Object:
+            response = await self._transport.send(request, timeout=timeout)
+            if (error := error_of(response, request)) is not None:
+                raise error
+            body = response.json()
+            if not isinstance(body, dict):
+                body = {}
+            if not body and request.method == "GET":
+                # Taken for an object it would be an empty one, and taken for a list it would say that all is gone.
+                raise Unavailable(response.status, f"unreadable answer: {response.body[:80]!r}", request=str(request))
+            return body
+
+        return await retrying(attempt, policy=self._policy)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._transport.close()
+
+
+def _event_of(line: bytes) -> Mapping[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _raise_watch_error(event: Mapping[str, Any], request: Request) -> None:
+    about = event.get("object") or event
+    status = about if isinstance(about, dict) else {}
+    code = status.get("code")
+    code = code if isinstance(code, int) else 0
+    kind = Expired if code == 410 else Unavailable
+    raise kind(code, str(status.get("message", ""))[:200], request=str(request))

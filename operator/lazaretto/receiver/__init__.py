@@ -1,0 +1,1 @@
+"""The intake process: alerts come in, incidents are stored."""

@@ -1,0 +1,1 @@
+"""Ways to a model: one module a surface, behind the same Protocol."""

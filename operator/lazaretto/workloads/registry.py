@@ -1,0 +1,15 @@
+"""The kinds of workloads and autoscalers that are known. A new one is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lazaretto.domain.scene import Workload
+from lazaretto.kube.surface import Object, Surface
+from lazaretto.workloads.autoscaler import AutoscalerSurface
+from lazaretto.workloads.deployment import DeploymentSurface, workload_of
+
+WORKLOADS: tuple[tuple[Surface, Callable[[Object], Workload]], ...] = ((DeploymentSurface(), workload_of),)
+SCALERS: tuple[Surface, ...] = (AutoscalerSurface(),)
+
+READERS: Mapping[str, Callable[[Object], Workload]] = {s.resource.kind: read for s, read in WORKLOADS}

@@ -1,0 +1,1 @@
+"""Tests of Lazaretto; `tests.cluster` is the real control plane that they run against."""

@@ -1,0 +1,34 @@
+"""Percentiles and ratios, printed for people and kept as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """The nearest-rank percentile of the samples."""
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def summary(samples: Sequence[float]) -> dict[str, float]:
+    """p50, p90, p99 and the maximum, in milliseconds."""
+    found = {f"p{int(share * 100)}": percentile(samples, share) * 1000 for share in (0.5, 0.9, 0.99)}
+    return {"n": float(len(samples)), **found, "max": max(samples) * 1000}
+
+
+def report(title: str, series: Mapping[str, Sequence[float]], *, floor: str, to: Path) -> dict[str, dict[str, float]]:
+    """Print a table with ratios to the floor, and write it to `to`."""
+    rows = {name: summary(samples) for name, samples in series.items()}
+    print(f"\n{title} ({platform.machine()}, Python {platform.python_version()})")
+    print(f"{'':28}{'n':>6}{'p50 ms':>9}{'p90 ms':>9}{'p99 ms':>9}{'max ms':>9}{'p50 ratio':>11}{'p99 ratio':>11}")
+    for name, row in rows.items():
+        ratios = [row[p] / rows[floor][p] for p in ("p50", "p99")]
+        cells = "".join(f"{row[p]:>9.1f}" for p in ("p50", "p90", "p99", "max"))
+        print(f"{name:28}{int(row['n']):>6}{cells}{ratios[0]:>10.2f}x{ratios[1]:>10.2f}x")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    to.write_text(json.dumps({"title": title, "figures": rows}, indent=2) + "\n")
+    return rows

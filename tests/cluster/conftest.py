@@ -1,0 +1,110 @@
+"""Fixtures that several modules of this folder share, and nothing else.
+
+For the installation: an empty server, namespaces to ask about, the wait for policies. For the receiver: one that
+runs, and a model to send alerts about.
+"""
+
+from __future__ import annotations
+
+import functools
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lazaretto.api import GROUP
+from tests.cluster.access import ClusterAccess
+from tests.cluster.binaries import gateway_crds
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.fence_stories import ATTEMPTS, Place
+from tests.cluster.installation import (
+    CLUSTER,
+    ELSEWHERE,
+    OPTED_IN,
+    containment,
+    decision,
+    denied,
+    dry_run,
+    eventually,
+    grant,
+    incident,
+    probe_decision,
+)
+from tests.cluster.receiver import ReceiverProcess
+from tests.cluster.receiver_stories import add_model, receiver_as_itself
+from tests.unit.install.sources import OPT_IN, POLICIES, REPOSITORY
+
+KIND = f"incidentdecisions.{GROUP}"
+
+
+@pytest.fixture(scope="module")
+def bare_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane that nothing was installed on."""
+    with ControlPlane(tmp_path_factory.mktemp("bare"), fsync=False) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="package")
+def places(cluster: ClusterAccess) -> Iterator[dict[str, str]]:
+    """An opted-in namespace, one that is not, and none at all."""
+    suffix = uuid.uuid4().hex[:8]
+    found = {OPTED_IN: f"test-in-{suffix}", ELSEWHERE: f"test-out-{suffix}", CLUSTER: ""}
+    for where in (OPTED_IN, ELSEWHERE):
+        cluster.kubectl("create", "namespace", found[where])
+    # On a namespace that exists, as most will.
+    opt_in = cluster.kubectl("kustomize", str(OPT_IN)).replace("my-models", found[OPTED_IN])
+    cluster.kubectl("apply", "--server-side", "--validate=strict", "-f", "-", input=opt_in)
+    yield found
+    cluster.kubectl("delete", "namespace", found[OPTED_IN], found[ELSEWHERE], "--wait=false")
+
+
+@pytest.fixture(scope="package")
+def active(cluster: ClusterAccess) -> None:
+    """Waits until every policy was seen to refuse something: a fresh one lets everything pass for about a second."""
+    place = f"test-policies-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", place)
+    grant(cluster, place, "nobody", (GROUP, "aiincidents", "create"))
+    probe = probe_decision(cluster, place)
+    requests: dict[str, Callable[[], object]] = {
+        "decisions": lambda: dry_run(cluster, decision(place, "forged", by="somebody")),
+        "decisions-kept": lambda: cluster.kubectl("delete", KIND, probe, "-n", place, "--dry-run=server"),
+        "incident-creators": lambda: dry_run(cluster, incident(place, "x"), as_user="nobody"),
+        "journal": lambda: dry_run(cluster, containment(place, "x")),
+    }
+    assert set(requests) == {path.stem for path in POLICIES.glob("*.yaml")} - {"kustomization"}
+    for policy, request in requests.items():
+        eventually(functools.partial(denied, request, policy))
+    cluster.kubectl("delete", "namespace", place, "--wait=false")
+
+
+@pytest.fixture
+def guarded(active: None, namespace: str) -> str:
+    """A fresh namespace in which the policies hold."""
+    return namespace
+
+
+@pytest.fixture(scope="module")
+def receiver(cluster: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
+    """The receiver under its own account."""
+    with receiver_as_itself(cluster, tmp_path_factory.mktemp("receiver")) as process:
+        yield process
+
+
+@pytest.fixture
+def model(cluster: ClusterAccess, namespace: str) -> str:
+    """The name of a ProtectedModel of the test's namespace."""
+    return add_model(cluster, namespace, "chat")
+
+
+@pytest.fixture(scope="package")
+def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane with the fence, which would be in the way of other tests."""
+    with ControlPlane(tmp_path_factory.mktemp("fenced"), fsync=False) as plane:
+        plane.apply_definitions(*gateway_crds())
+        plane.ensure_nodes(2)
+        for folder in ("crds", "manifests/base", "manifests/fence"):
+            plane.apply_folder(REPOSITORY / folder)
+        place = Place.build(plane)
+        for policy, attempt in ATTEMPTS.items():
+            eventually(functools.partial(denied, functools.partial(attempt, place), policy))
+        yield plane

@@ -1,0 +1,94 @@
+"""The fence on a real API server: what is contained stays so, whoever asks, and nothing else is in anybody's way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lazaretto.errors import Forbidden
+from lazaretto.kube.request import dry_run, json_patch
+from lazaretto.kube.resource import HTTP_ROUTES
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.fence_stories import (
+    ATTEMPTS,
+    BAD_LABELS,
+    DRY,
+    OPTED_IN,
+    PASSES,
+    REFUSED,
+    TEMPLATE,
+    Json,
+    Place,
+    pod,
+    service,
+    wake,
+    weights,
+)
+from tests.cluster.installation import BREAK_GLASS, denied, eventually, refused
+from tests.e2e.shapes import BAD, MODEL
+from tests.unit.install.sources import FENCE
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_to_an_administrator(what: str, fenced: ControlPlane) -> None:
+    policy, attempt = REFUSED[what]
+    with refused(policy, f"is contained by incident {MODEL}-1 .Containment {MODEL}.*release it with"):
+        attempt(Place.build(fenced))
+
+
+@pytest.mark.parametrize("what", PASSES)
+def test_passes(what: str, fenced: ControlPlane) -> None:
+    PASSES[what](Place.build(fenced))
+
+
+def test_the_operator_s_dry_run_is_refused_so_that_it_can_prove_the_fence(fenced: ControlPlane) -> None:
+    place = Place.build(fenced)
+    with pytest.raises(Forbidden, match="ValidatingAdmissionPolicy 'lazaretto-fence-replicas'"):
+        place.operator(dry_run(wake(place)))
+    back = json_patch(HTTP_ROUTES, weights(90, 10), namespace=place.name, name=MODEL, manager="test")
+    with pytest.raises(Forbidden, match="ValidatingAdmissionPolicy 'lazaretto-fence-routes'"):
+        place.operator(dry_run(back))
+
+
+@pytest.mark.parametrize(
+    "hold", [{"releasing": True}, {"scaleToZero": False, "shiftTraffic": False}], ids=["released", "nothing asked for"]
+)
+def test_what_nothing_holds_is_free(fenced: ControlPlane, hold: Json) -> None:
+    place = Place.build(fenced)
+    place.hold(**hold)
+    eventually(lambda: not denied(lambda: place.scale(1, DRY), "fence-replicas"))
+    place.scale(1)
+    place.patch(f"deployment/{BAD}", TEMPLATE)
+    place.create(pod(BAD_LABELS))
+    place.create(service(BAD_LABELS))
+
+
+@pytest.mark.parametrize("labels", [{}, OPTED_IN | {"lazaretto.dev/fence": "off"}], ids=["not opted in", "left out"])
+def test_other_namespaces_are_left_alone(fenced: ControlPlane, labels: Json) -> None:
+    place = Place.build(fenced, labels)
+    place.scale(1)
+    place.create(pod(BAD_LABELS))
+
+
+def test_the_kinds_are_deleted_in_an_emergency_alone(fenced: ControlPlane) -> None:
+    name = "containments.lazaretto.dev"
+    with refused("fence-definitions"):
+        fenced.kubectl("delete", "crd", name)
+    groups = ("--as-group=system:masters", f"--as-group={BREAK_GLASS}")
+    fenced.kubectl("delete", "crd", name, DRY, *groups, as_user="ada")
+    fenced.kubectl("delete", "crd", "grpcroutes.gateway.networking.k8s.io", DRY)
+
+
+def test_every_policy_is_tried() -> None:
+    assert set(ATTEMPTS) == {f"fence-{path.stem}" for path in FENCE.glob("*.yaml")} - {"fence-kustomization"}
+    assert {policy for policy, _ in REFUSED.values()} | {"fence-definitions"} == set(ATTEMPTS)
+
+
+@pytest.mark.parametrize("path", sorted(FENCE.glob("*.yaml")), ids=lambda path: path.stem)
+def test_no_expression_has_a_type_that_does_not_fit(fenced: ControlPlane, path: Path) -> None:
+    if path.stem != "kustomization":
+        found = fenced.get("validatingadmissionpolicy", f"lazaretto-fence-{path.stem}")
+        assert "expressionWarnings" not in found.get("status", {}).get("typeChecking", {}), found["status"]

@@ -1,0 +1,87 @@
+"""The operator behind its fence, on a real API server: proved, noticed when it is gone, and holding without it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.fence_stories import REFUSED, Place
+from tests.cluster.installation import refused
+from tests.cluster.operator import OperatorProcess
+from tests.e2e.raw_api import RawApi
+from tests.e2e.scene import Scene, Stage, condition, until
+from tests.e2e.shapes import MODEL
+from tests.unit.install.sources import FENCE, NAMESPACE
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
+
+
+@pytest.fixture
+def operator(fenced: ControlPlane, tmp_path: Path) -> Iterator[OperatorProcess]:
+    """The operator under its own account."""
+    account = fenced.service_account_kubeconfig(NAMESPACE, "lazaretto-operator")
+    with OperatorProcess(tmp_path / "operator", account) as process:
+        yield process
+
+
+@pytest.fixture
+def scene(fenced: ControlPlane, operator: OperatorProcess) -> Iterator[Scene]:
+    """A model that can be contained."""
+    with closing(RawApi(fenced.kubeconfig)) as admin:
+        stage = Stage(fenced, admin)
+        try:
+            yield stage.build()
+        finally:
+            stage.clear()
+
+
+def await_fenced(scene: Scene, status: str) -> str:
+    """Waits until the incident says so of its fence; returns the message."""
+
+    def found() -> bool:
+        return condition(scene.incident(), "Fenced").get("status") == status
+
+    until(found, what=f"Fenced is {status}", seconds=30)
+    return str(condition(scene.incident(), "Fenced")["message"])
+
+
+def test_without_the_operator_a_contained_model_stays_so(
+    fenced: ControlPlane, operator: OperatorProcess, scene: Scene
+) -> None:
+    originals = scene.specs()
+    scene.report()
+    scene.contained()
+    await_fenced(scene, "True")
+    held = scene.specs()
+    operator.stop()
+    place = Place(fenced, scene.namespace)
+    for policy, attempt in [found for what, found in REFUSED.items() if what != "delete and create anew"]:
+        with refused(policy, f"is contained by incident {MODEL}-1"):
+            attempt(place)
+    with refused("journal"):
+        fenced.kubectl("delete", "containment", MODEL, "-n", scene.namespace)
+    assert scene.specs() == held
+    operator.start()
+    scene.release()
+    assert scene.specs() == originals
+    place.scale(4)
+
+
+def test_a_policy_that_is_gone_is_noticed_and_named(fenced: ControlPlane, scene: Scene) -> None:
+    scene.report()
+    scene.contained()
+    await_fenced(scene, "True")
+    fence = FENCE / "routes.yaml"
+    fenced.kubectl("delete", "-f", str(fence))
+    try:
+        message = await_fenced(scene, "False")
+        assert message.startswith(f"not refused: to undo HTTPRoute/{MODEL}; lazaretto-fence-routes is missing")
+        assert "lazaretto-fence-routes" in condition(scene.incident(), "Degraded")["message"]
+    finally:
+        fenced.apply(fence)
+    await_fenced(scene, "True")
+    scene.release()

@@ -1,0 +1,76 @@
+"""What one incident costs the API server, counted from its audit log; and that holding a model writes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from tests.cluster.audit import AuditLog
+from tests.cluster.receiver import ReceiverProcess
+from tests.e2e.alerting import alert
+from tests.e2e.calls_budget import ARCHITECTURE, CALLS, MARKER, excess, table
+from tests.e2e.ledger import Ledger
+from tests.e2e.scene import OPERATOR, RECEIVER, Scene, until
+from tests.e2e.shapes import BAD, MODEL
+
+HELD_SECONDS = 22
+
+
+def test_the_documentation_shows_the_budgets() -> None:
+    _, _, rest = ARCHITECTURE.read_text().partition(MARKER)
+    assert rest.strip().startswith(table()), f"put this after {MARKER} in {ARCHITECTURE.name}:\n{table()}"
+
+
+@pytest.mark.cluster
+def test_an_incident_stays_within_its_budgets_and_a_held_model_writes_nothing(
+    scene: Scene, receiver: ReceiverProcess, audit: AuditLog
+) -> None:
+    until(lambda: all(each.get("status") for each in scene.all("responsepolicies")), what="policies are reviewed")
+    contain = Ledger(audit, scene.namespace)
+    firing = {**alert(scene.namespace), "status": "firing", "endsAt": "0001-01-01T00:00:00Z"}
+    assert receiver.post({"version": "4", "alerts": [firing]})[0] == 200
+    scene.contained()
+    until(lambda: _told_at_rest(scene), what="the model's own status is at rest")
+    contain.settled()
+    contained = _counted(contain)
+
+    hold = Ledger(audit, scene.namespace)
+    time.sleep(HELD_SECONDS)
+    held = hold.counted(OPERATOR)
+
+    release = Ledger(audit, scene.namespace)
+    scene.release()
+    release.settled()
+    released = _counted(release)
+
+    print(f"\n{'':36}{'contain':>9}{f'{HELD_SECONDS} s':>9}{'release':>9}")
+    for name in CALLS:
+        print(f"{name:36}{contained[name]:>9}{held[name]:>9}{released[name]:>9}")
+    assert excess("contain", contained) == {}
+    assert excess("release", released) == {}
+    passes = held["list pods"]
+    assert 1 <= passes <= HELD_SECONDS // 9 + 1
+    # A model's self-test reads the same, but for the pods; it may fall into this time once or twice.
+    surveys = held["list services"] - passes
+    assert 0 <= surveys <= 2
+    expected = {"list pods": passes, "list endpointslices": passes, "get deployments": 2 * (passes + surveys)}
+    expected |= {"patch deployments/scale (dry run)": passes, "patch httproutes (dry run)": passes}
+    expected |= {"get httproutes": passes + surveys, "get horizontalpodautoscalers": passes + surveys}
+    expected |= {f"list {each}": passes + surveys for each in _OTHERS}
+    assert held == expected
+
+
+_OTHERS = ("services", "httproutes", "grpcroutes", "horizontalpodautoscalers")
+
+
+def _counted(ledger: Ledger) -> Counter[str]:
+    receiver = Counter({f"receiver: {name}": count for name, count in ledger.counted(RECEIVER).items()})
+    return ledger.counted(OPERATOR) + receiver
+
+
+def _told_at_rest(scene: Scene) -> bool:
+    status = scene.read("protectedmodels", MODEL)["status"]
+    bad = next(each for each in status["workloads"] if each["name"] == BAD)
+    return bool(status["state"] == "Contained" and bad["ready"] == 0)

@@ -1,0 +1,188 @@
+"""kill -9 of the operator at chosen moments: the end is the same, the base is the first one, nothing is done twice.
+
+The moments are exact, because a proxy holds the requests of the moment back (`proxy.py`) while the operator is
+killed. "lost" means that the request never arrived; "unanswered" that the server stored it and the operator never
+knew. Another operator process then takes over.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.cluster.access import ClusterAccess
+from tests.cluster.audit import AuditLog
+from tests.cluster.operator import OperatorProcess
+from tests.e2e.conftest import SYSTEM
+from tests.e2e.ledger import Ledger, named
+from tests.e2e.proxy import Proxy
+from tests.e2e.scene import OPERATOR, Scene, Stage, plain
+from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
+from tests.e2e.watcher import Watcher
+
+pytestmark = pytest.mark.cluster
+
+HELD_SECONDS = 20.0
+TOUCHED = {"deployments/scale": BAD, "httproutes": MODEL, "horizontalpodautoscalers": BAD}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Requests that are held back when the operator is killed: method and ends of paths, and what becomes of them."""
+
+    method: str
+    ends: tuple[str, ...]
+    answered: bool = False
+
+    def matches(self, method: str, path: str) -> bool:
+        return method == self.method and path.endswith(self.ends)
+
+
+ROUTE = f"/httproutes/{MODEL}"
+SCALE = f"/deployments/{BAD}/scale"
+SCALER = f"/horizontalpodautoscalers/{BAD}"
+JOURNAL = f"/containments/{MODEL}"
+STATUS = f"/aiincidents/{MODEL}-1/status"
+
+CONTAINING = {
+    "incident stored, journal lost": Moment("POST", ("/containments",)),
+    "journal stored, no target written": Moment("PATCH", (ROUTE, SCALE, SCALER)),
+    "targets written, no status written": Moment("PATCH", (STATUS, f"{JOURNAL}/status")),
+}
+CONTAINING_TOO = {
+    "journal unanswered": Moment("POST", ("/containments",), answered=True),
+    "route and autoscaler written, scale lost": Moment("PATCH", (SCALE,)),
+    "scale unanswered": Moment("PATCH", (SCALE,), answered=True),
+    "route unanswered": Moment("PATCH", (ROUTE,), answered=True),
+    "autoscaler written alone": Moment("PATCH", (ROUTE, SCALE)),
+    "status unanswered": Moment("PATCH", (STATUS,), answered=True),
+}
+RELEASING = {
+    "approved, journal lost": Moment("PATCH", (JOURNAL,)),
+    "journal unanswered": Moment("PATCH", (JOURNAL,), answered=True),
+    "scale lost": Moment("PATCH", (SCALE,)),
+    "scale unanswered": Moment("PATCH", (SCALE,), answered=True),
+    "workloads back, route lost": Moment("PATCH", (ROUTE,)),
+    "route unanswered": Moment("PATCH", (ROUTE,), answered=True),
+    "autoscaler lost": Moment("PATCH", (SCALER,)),
+    "released, journal not removed": Moment("DELETE", (JOURNAL,)),
+    "removal unanswered": Moment("DELETE", (JOURNAL,), answered=True),
+}
+Case = tuple[str, bool, Moment]
+ALL: list[Case] = [(name, True, moment) for name, moment in {**CONTAINING, **CONTAINING_TOO}.items()]
+ALL += [(name, False, moment) for name, moment in RELEASING.items()]
+
+
+def _id(case: Case) -> str:
+    return f"{'containing' if case[1] else 'releasing'}: {case[0]}"
+
+
+def _parameters() -> list[Any]:
+    return [pytest.param(c, id=_id(c), marks=[] if c[0] in CONTAINING else [pytest.mark.slow]) for c in ALL]
+
+
+@pytest.fixture(scope="module")
+def scenes(stage: Stage, request: pytest.FixtureRequest) -> dict[str, Scene]:
+    """A scene for each selected moment, built together."""
+    wanted = [
+        cast(Case, item.callspec.params["case"])
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and item.path == request.path and "case" in item.callspec.params
+    ]
+    return stage.build_all({_id(case): Shape() for case in wanted})
+
+
+@pytest.fixture(scope="module")
+def proxied(
+    scenes: dict[str, Scene],
+    operator: OperatorProcess,
+    cluster: ClusterAccess,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[OperatorProcess, Proxy]]:
+    """An operator behind a proxy, in place of the one that all tests share."""
+    root: Path = tmp_path_factory.mktemp("proxied")
+    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
+    operator.stop()
+    try:
+        with Proxy(kubeconfig, root / "kubeconfig") as proxy:
+            process = OperatorProcess(root / "operator", root / "kubeconfig")
+            try:
+                yield process, proxy
+            finally:
+                process.stop()
+    finally:
+        operator.start()
+
+
+@pytest.mark.parametrize("case", _parameters())
+def test_operator_killed_when(
+    case: Case,
+    scenes: dict[str, Scene],
+    proxied: tuple[OperatorProcess, Proxy],
+    audit: AuditLog,
+) -> None:
+    _, containing, moment = case
+    scene, (operator, proxy) = scenes[_id(case)], proxied
+    before, ledger = scene.specs(), Ledger(audit, scene.namespace)
+    operator.start()
+    with scene.watched() as watcher:
+        if containing:
+            _killed_at(moment, operator, proxy, scene.report)
+        else:
+            scene.report()
+        scene.contained()
+        held = {"weights": scene.weights(), "replicas": scene.replicas()}
+        assert held == {"weights": {GOOD: 100, BAD: 0}, "replicas": 0}
+        _assert_written(ledger, 1)
+        if not containing:
+            _killed_at(moment, operator, proxy, lambda: _approve(scene))
+        else:
+            _approve(scene)
+        released = scene.await_state("Released")
+        watcher.first("containments", bool, event="DELETED")
+    assert scene.specs() == before
+    _assert_written(ledger, 2)
+    _assert_one_base(watcher)
+    assert not ledger.excess(OPERATOR)
+    keys = Counter(entry["key"] for entry in released["status"]["timeline"])
+    assert max(keys.values()) == 1, keys
+
+
+def _approve(scene: Scene) -> None:
+    scene.decide("alice", "ApproveRelease")
+    scene.decide("bob", "ApproveRelease")
+
+
+def _killed_at(moment: Moment, operator: OperatorProcess, proxy: Proxy, begin: Any) -> None:
+    """Begins something, kills the operator at the moment, and starts it again."""
+    with proxy.gated(moment.matches, answered=moment.answered) as gate:
+        thread = threading.Thread(target=begin)
+        thread.start()
+        assert gate.reached.wait(HELD_SECONDS), "the moment never came"
+        operator.kill()
+        thread.join()
+    operator.start()
+
+
+def _assert_written(ledger: Ledger, times: int) -> None:
+    """Every object was written that often: once to contain it, and once to release it."""
+    ledger.settled()
+    counts = Counter((named(r).removeprefix("patch "), r.name) for r in ledger.targets())
+    assert counts == dict.fromkeys(TOUCHED.items(), times)
+
+
+def _assert_one_base(watcher: Watcher) -> None:
+    """No version of the journal ever showed another base than the first."""
+    bases: dict[tuple[str, str], set[str]] = {}
+    for version in watcher.seen("containments"):
+        for target in version.body["spec"].get("targets", []):
+            for field in target["fields"]:
+                bases.setdefault((target["uid"], field["path"]), set()).add(plain(field.get("base")))
+    assert bases
+    assert all(len(found) == 1 for found in bases.values()), bases

@@ -1,0 +1,1 @@
+"""The `lazaretto` command as a person or a pipeline calls it."""

@@ -1,0 +1,1 @@
+"""Tests of what is printed for the API server from the kinds."""

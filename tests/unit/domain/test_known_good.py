@@ -1,0 +1,237 @@
+"""Whether a workload may serve instead: each check with its reason, and the order among those that may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lazaretto.api import ModelRevision
+from lazaretto.domain.known_good import Candidate, KnownGoodCriteria, judge, of_identity, rank
+from lazaretto.domain.scene import Workload
+from tests.unit.domain.objects import at, digest, revision, revocation, workload
+
+SOAKED = KnownGoodCriteria(require_attested=False, soak=timedelta(hours=2))
+ATTESTED = KnownGoodCriteria(require_attested=True, soak=timedelta(hours=2))
+NOW = at(10)
+GOOD = workload("good")
+OTHER = revision("other", attested_by="ci")
+
+
+def judged(
+    *records: ModelRevision,
+    of: Workload = GOOD,
+    criteria: KnownGoodCriteria = SOAKED,
+    revoked: Sequence[str] = (),
+) -> Candidate:
+    return judge(of, revisions=[*records, OTHER], revoked=revoked, criteria=criteria, now=NOW)
+
+
+def good(**fields: object) -> ModelRevision:
+    return revision("good", **fields)  # type: ignore[arg-type]
+
+
+ACCEPTED: list[tuple[str, Candidate, str]] = [
+    ("attested", judged(good(attested_by="ci")), "attested by ci"),
+    ("attested, as asked for", judged(good(attested_by="ci"), criteria=ATTESTED), "attested by ci"),
+    ("attested and fresh", judged(good(attested_by="ci", since=at(9.9))), "attested by ci"),
+    ("soaked", judged(good(since=at(7))), "available without an incident since 2026-01-02T07:00:00Z"),
+    ("soaked to the second", judged(good(since=at(8))), "available without an incident since 2026-01-02T08:00:00Z"),
+    (
+        "recorded twice, attested once",
+        judged(good(), revision("z-of-ci", runs="good", attested_by="ci"), criteria=ATTESTED),
+        "attested by ci",
+    ),
+]
+
+REFUSED: list[tuple[str, Candidate, str]] = [
+    ("never recorded", judged(), "its revision was never recorded"),
+    ("revoked", judged(good(attested_by="ci"), revoked=["good"]), "revision good is named by an open incident"),
+    (
+        "revoked in its status",
+        judged(good(attested_by="ci", revoked_by=[revocation()])),
+        "revision good is named by an open incident",
+    ),
+    (
+        "one of its two records revoked",
+        judged(good(attested_by="ci"), revision("z", runs="good"), revoked=["z"]),
+        "revision z is named by an open incident",
+    ),
+    (
+        "no replica is ready",
+        judged(good(attested_by="ci"), of=workload("good", ready=0, available=True)),
+        "Deployment/good has no ready replica",
+    ),
+    (
+        "not available",
+        judged(good(attested_by="ci"), of=workload("good", available=False)),
+        "Deployment/good has no ready replica",
+    ),
+    (
+        "on its way to zero",
+        judged(good(attested_by="ci"), of=workload("good", replicas=0, ready=2)),
+        "Deployment/good has no ready replica",
+    ),
+    ("soaked, not attested", judged(good(since=at(1)), criteria=ATTESTED), "not attested, and the policy asks for it"),
+    ("never seen available", judged(good()), "not attested, and not seen available"),
+    (
+        "a second short",
+        judged(good(since=at(8) + timedelta(seconds=1))),
+        "available since 2026-01-02T08:00:01Z, short of the soak time of 2h",
+    ),
+    (
+        "seen available later than now",
+        judged(good(since=at(11))),
+        "available since 2026-01-02T11:00:00Z, short of the soak time of 2h",
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "reason"), [row[1:] for row in ACCEPTED], ids=[row[0] for row in ACCEPTED])
+def test_evidence_that_lets_a_workload_serve(found: Candidate, reason: str) -> None:
+    assert (found.refused, found.reason) == ("", reason)
+    assert found.revision is not None
+    assert found.revision.spec.identity == GOOD.identity
+
+
+@pytest.mark.parametrize(("found", "refused"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
+def test_every_refusal_says_why(found: Candidate, refused: str) -> None:
+    assert (found.refused, found.reason) == (refused, "")
+
+
+@pytest.mark.parametrize(
+    ("soak", "told"),
+    [
+        (timedelta(hours=24), "24h"),
+        (timedelta(days=3), "72h"),
+        (timedelta(minutes=90), "1h30m"),
+        (timedelta(minutes=45), "45m"),
+        (timedelta(seconds=30), "30s"),
+    ],
+)
+def test_the_soak_time_is_told_as_people_write_it(soak: timedelta, told: str) -> None:
+    found = judged(good(since=NOW), criteria=KnownGoodCriteria(require_attested=False, soak=soak))
+    assert found.refused.endswith(f"short of the soak time of {told}")
+
+
+def test_without_a_soak_time_being_seen_is_enough() -> None:
+    criteria = KnownGoodCriteria(require_attested=False, soak=timedelta(0))
+    assert judged(good(since=NOW), criteria=criteria).refused == ""
+    assert judged(good(), criteria=criteria).refused == "not attested, and not seen available"
+
+
+def test_records_of_one_identity_are_found_attested_ones_first() -> None:
+    records = [revision("b"), revision("c", runs="b", attested_by="ci"), revision("a", runs="b"), OTHER]
+    assert [r.metadata.name for r in of_identity(records, digest("b"))] == ["c", "a", "b"]
+    assert of_identity(records, digest("unknown")) == []
+
+
+def candidate(
+    name: str, *, attested: bool = False, hour: float | None = 1, record: str = "", refused: str = ""
+) -> Candidate:
+    since = None if hour is None else at(hour)
+    evidence = revision(record or f"r-{name}", attested_by="ci" if attested else "", since=since)
+    return Candidate(workload(name), evidence, refused, "")
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        (candidate("z", hour=9, record="owners"), candidate("a", attested=True)),
+        (candidate("z", hour=9, attested=True), candidate("a")),
+        (candidate("z", hour=1), candidate("a", hour=2)),
+        (candidate("z", hour=9), candidate("a", hour=None)),
+        (candidate("a"), candidate("z")),
+    ],
+    ids=["named by the owner", "attested", "available for longer", "seen available at all", "name"],
+)
+def test_what_comes_first_among_those_that_may_serve(better: Candidate, worse: Candidate) -> None:
+    criteria = KnownGoodCriteria(require_attested=False, soak=timedelta(0), preferred="owners")
+    assert rank([worse, better], criteria=criteria) == rank([better, worse], criteria=criteria) == [better, worse]
+
+
+def test_the_owners_choice_is_passed_over_if_it_may_not_serve() -> None:
+    criteria = KnownGoodCriteria(require_attested=False, soak=timedelta(0), preferred="owners")
+    refused = candidate("a", attested=True, record="owners", refused="revoked")
+    assert rank([refused, candidate("b")], criteria=criteria) == [candidate("b")]
+
+
+NAMES = ("v1", "v2", "v3")
+RECORDS = st.lists(
+    st.builds(
+        revision,
+        st.sampled_from(["r1", "r2", "r3", "r4"]),
+        runs=st.sampled_from(NAMES),
+        attested_by=st.sampled_from(["", "ci"]),
+        since=st.none() | st.sampled_from([at(1), at(9), at(11)]),
+        revoked_by=st.sampled_from([(), (), (revocation(),)]),
+    ),
+    max_size=4,
+    unique_by=lambda one: one.metadata.name,
+)
+WORKLOADS = st.builds(
+    workload,
+    st.sampled_from("abc"),
+    runs=st.sampled_from(NAMES),
+    replicas=st.integers(0, 2),
+    ready=st.integers(0, 2),
+    available=st.booleans(),
+)
+REVOKED = st.sets(st.sampled_from(["r1", "r2", "r3", "r4"]), max_size=2)
+CRITERIA = st.builds(
+    KnownGoodCriteria,
+    require_attested=st.booleans(),
+    soak=st.sampled_from([timedelta(0), timedelta(hours=2)]),
+    preferred=st.sampled_from(["", "r1", "r4"]),
+)
+
+
+@given(WORKLOADS, RECORDS, REVOKED, CRITERIA)
+def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
+    of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria
+) -> None:
+    found = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
+    assert bool(found.refused) != bool(found.reason)
+    if found.refused:
+        return
+    mine = [r for r in records if r.spec.identity == of.identity]
+    assert found.revision in mine
+    assert not any(r.metadata.name in revoked or r.status.revoked_by for r in mine)
+    assert min(of.replicas, of.ready) > 0
+    assert of.available
+    assert any(r.spec.attestation for r in mine) or not criteria.require_attested
+
+
+@given(WORKLOADS, RECORDS, REVOKED, CRITERIA, st.randoms(use_true_random=False))
+def test_the_order_of_the_records_does_not_matter(
+    of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria, random: Random
+) -> None:
+    before = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
+    random.shuffle(records)
+    assert judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW) == before
+
+
+@given(WORKLOADS, RECORDS, REVOKED, CRITERIA, st.sampled_from(["r1", "r2", "r3", "r4"]))
+def test_a_further_revocation_lets_nobody_serve(
+    of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria, name: str
+) -> None:
+    before = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
+    after = judge(of, revisions=records, revoked={*revoked, name}, criteria=criteria, now=NOW)
+    assert after.refused or not before.refused
+
+
+@given(
+    st.lists(WORKLOADS, max_size=3, unique_by=lambda w: w.name), RECORDS, CRITERIA, st.randoms(use_true_random=False)
+)
+def test_ranking_drops_the_refused_and_does_not_depend_on_order(
+    workloads: list[Workload], records: list[ModelRevision], criteria: KnownGoodCriteria, random: Random
+) -> None:
+    candidates = [judge(w, revisions=records, revoked=(), criteria=criteria, now=NOW) for w in workloads]
+    ranked = rank(candidates, criteria=criteria)
+    assert {c.workload.uid for c in ranked} == {c.workload.uid for c in candidates if not c.refused}
+    random.shuffle(candidates)
+    assert rank(candidates, criteria=criteria) == ranked

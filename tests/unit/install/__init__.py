@@ -1,0 +1,1 @@
+"""Tests of everything that installs Lazaretto: manifests, charts, image, alerting rules."""

@@ -1,0 +1,99 @@
+"""The rules and the routing that we ship: the label contract, and what Prometheus' own tools say."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from lazaretto.api.taxonomy import CATEGORIES, SEVERITIES
+from tests.cluster.binaries import binary
+from tests.unit.install.sources import ALERTING, of_kind
+
+RULES = ALERTING / "prometheus-rules.yaml"
+ALERTMANAGER = ALERTING / "alertmanager.yaml"
+
+
+def alerts() -> dict[str, Mapping[str, Any]]:
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
+
+
+INCIDENTS = {name: rule for name, rule in alerts().items() if rule["labels"].get("ai_incident") == "true"}
+
+
+def test_there_is_one_alert_that_is_no_incident() -> None:
+    assert set(alerts()) - set(INCIDENTS) == {"Watchdog"}
+    assert len(INCIDENTS) == 3
+
+
+@pytest.mark.parametrize("name", INCIDENTS)
+def test_an_incident_s_labels_are_words_of_the_domain(name: str) -> None:
+    labels = INCIDENTS[name]["labels"]
+    assert set(labels) == {"ai_incident", "ai_category", "ai_severity"}
+    assert labels["ai_category"] in CATEGORIES
+    assert labels["ai_severity"] in SEVERITIES
+    assert INCIDENTS[name]["annotations"]["summary"]
+
+
+def test_every_aggregation_keeps_the_labels_that_name_the_model() -> None:
+    text = RULES.read_text()
+    kept = re.findall(r"\bby \(([^)]*)\)", text)
+    assert kept
+    assert set(kept) == {"namespace, ai_model, ai_revision"}
+    for metric in ("ai_guardrail_verdicts_total", "vllm:corrupted_requests_total", "trustyai_meanshift"):
+        for selector in re.findall(metric + r"\{([^}]*)\}", text):
+            assert 'ai_model!=""' in selector
+
+
+def test_models_do_not_wait_for_alertmanager() -> None:
+    config = yaml.safe_load(ALERTMANAGER.read_text())
+    route = config["route"]["routes"][0]
+    assert route["matchers"] == ['ai_incident="true"']
+    assert (route["receiver"], route["group_wait"], route["continue"]) == ("lazaretto", "0s", True)
+    assert route["group_by"] == ["namespace", "ai_model"]
+
+
+def test_nothing_is_cut_or_kept_back_on_the_way_to_the_receiver() -> None:
+    receivers = {each["name"]: each for each in yaml.safe_load(ALERTMANAGER.read_text())["receivers"]}
+    (webhook,) = receivers["lazaretto"]["webhook_configs"]
+    assert (webhook["max_alerts"], webhook["send_resolved"]) == (0, True)
+    assert webhook["http_config"]["authorization"]["credentials_file"]
+    assert webhook["http_config"]["tls_config"] == {"ca_file": "/etc/alertmanager/secrets/lazaretto/ca.crt"}
+    service = of_kind("Service")["lazaretto-receiver"]
+    host = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
+    # The URL names no port: the Service must answer on HTTPS' own.
+    assert webhook["url"] == f"https://{host}/api/v1/alertmanager"
+    assert [port["port"] for port in service["spec"]["ports"]] == [443]
+
+
+@pytest.mark.monitoring
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["promtool", "check", "rules", "--lint-fatal", str(RULES)],
+        ["promtool", "test", "rules", str(ALERTING / "prometheus-rules-test.yaml")],
+        ["amtool", "check-config", str(ALERTMANAGER)],
+    ],
+    ids=["rules", "rule-tests", "routing"],
+)
+def test_the_tools_accept_them(command: list[str]) -> None:
+    done = subprocess.run(
+        [str(binary(command[0])), *command[1:]], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.monitoring
+@pytest.mark.parametrize(
+    ("labels", "receivers"),
+    [(["ai_incident=true", "ai_model=chat"], "lazaretto,people"), (["alertname=Watchdog"], "people")],
+)
+def test_alerts_go_where_they_should(labels: list[str], receivers: str) -> None:
+    command = [str(binary("amtool")), "config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == receivers

@@ -1,0 +1,1 @@
+"""How Kopf is set up, and what it is given to call."""

@@ -1,0 +1,67 @@
+"""The command line of `lazaretto receiver`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from lazaretto.cli.receiver import add_arguments, settings_of
+from lazaretto.errors import ConfigurationError
+from lazaretto.receiver.settings import Address, Settings
+
+
+def _settings(*flags: str) -> Settings:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return settings_of(parser.parse_args(["--namespace", "lazaretto-system", "--tokens-dir", "/tokens", *flags]))
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:80", "127.0.0.1", 80),
+        (":8443", "0.0.0.0", 8443),
+        ("[::1]:1", "::1", 1),
+        ("localhost:0", "localhost", 0),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    assert Address.parse(text, flag="--listen") == Address(host, port)
+
+
+@pytest.mark.parametrize("text", ["", "8443", "host:", "host:x", "host:70000", "host:-1", "host:٣"])
+def test_addresses_that_are_none(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="--listen"):
+        _settings("--listen", text)
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "receiver.example:1", ":1"])
+def test_no_plain_http_for_others(listen: str) -> None:
+    with pytest.raises(ConfigurationError, match="--insecure-http"):
+        _settings("--listen", listen).check()
+    _settings("--listen", listen, "--insecure-http").check()
+    _settings("--listen", listen, "--tls-cert", "c", "--tls-key", "k").check()
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"])
+def test_plain_http_on_this_machine(listen: str) -> None:
+    _settings("--listen", listen).check()
+
+
+def test_flags_reach_the_settings() -> None:
+    made = _settings("--max-body-bytes", "9000000", "--read-timeout", "2.5", "--namespace-label", "tenant")
+    assert (made.largest_body, made.read_seconds, made.namespace_label) == (9_000_000, 2.5, "tenant")
+    assert made.bytes_at_once >= made.largest_body
+    assert made.tokens == Path("/tokens")
+
+
+def test_namespace_comes_from_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POD_NAMESPACE", "where-it-runs")
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert settings_of(parser.parse_args([])).namespace == "where-it-runs"
+    monkeypatch.delenv("POD_NAMESPACE")
+    with pytest.raises(ConfigurationError, match="--namespace"):
+        settings_of(parser.parse_args([]))

@@ -1,0 +1,1 @@
+"""What we read from Alertmanager and Prometheus."""
