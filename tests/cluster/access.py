@@ -122,7 +122,7 @@ class ClusterAccess:
     def apply_definitions(self, *sources: Path | str | Document) -> None:
         """Applies CustomResourceDefinitions and waits until the server serves their kinds."""
         self.apply(*sources)
-        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+        self.kubectl("wait", "--for=condition=Established", "--timeout=90s", "crd", "--all")
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Returns a kubeconfig with a fresh token of the ServiceAccount, which must exist."""

@@ -130,7 +130,7 @@ class AuditLog:
             ):
                 yield record
 
-    def wait_for(self, mark: Mark, *, matches: Callable[[AuditRecord], bool], seconds: float = 5.0) -> AuditRecord:
+    def wait_for(self, mark: Mark, *, matches: Callable[[AuditRecord], bool], seconds: float = 60.0) -> AuditRecord:
         """Returns the first completed request after `mark` that matches; raises `TimeoutError` without one."""
         deadline = time.monotonic() + seconds
         while True:

@@ -131,7 +131,7 @@ def _suits(path: str, *, name: str, product: Product) -> bool:
 def _told_version(path: str, *, arguments: tuple[str, ...], changed: int) -> Version | None:
     # `changed`, the time of the file's last change, is there for the cache's key only.
     try:
-        told = subprocess.run([path, *arguments], capture_output=True, text=True, check=False, timeout=10)
+        told = subprocess.run([path, *arguments], capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return Version.find(told.stdout + told.stderr)

@@ -25,13 +25,13 @@ from tests.cluster.installation import (
     decision,
     denied,
     dry_run,
-    eventually,
     grant,
     incident,
     probe_decision,
 )
 from tests.cluster.receiver import ReceiverProcess
 from tests.cluster.receiver_stories import add_model, receiver_as_itself
+from tests.cluster.waiting import until
 from tests.unit.install.sources import OPT_IN, POLICIES, REPOSITORY
 
 KIND = f"incidentdecisions.{GROUP}"
@@ -73,7 +73,7 @@ def active(cluster: ClusterAccess) -> None:
     }
     assert set(requests) == {path.stem for path in POLICIES.glob("*.yaml")} - {"kustomization"}
     for policy, request in requests.items():
-        eventually(functools.partial(denied, request, policy))
+        until(functools.partial(denied, request, policy))
     cluster.kubectl("delete", "namespace", place, "--wait=false")
 
 
@@ -106,5 +106,5 @@ def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
             plane.apply_folder(REPOSITORY / folder)
         place = Place.build(plane)
         for policy, attempt in ATTEMPTS.items():
-            eventually(functools.partial(denied, functools.partial(attempt, place), policy))
+            until(functools.partial(denied, functools.partial(attempt, place), policy))
         yield plane

@@ -226,7 +226,7 @@ class ControlPlane(ClusterAccess):
         self._write_marker()
         self.wait_ready()
         # Pods are refused until the controller manager has made the namespace's ServiceAccount.
-        self.kubectl("wait", "--for=create", "serviceaccount/default", "-n", "default", "--timeout=60s")
+        self.kubectl("wait", "--for=create", "serviceaccount/default", "-n", "default", "--timeout=90s")
 
     def _await(self, name: str, *, url: str, seconds: float, ca_file: Path | None = None) -> None:
         child = self._children.get(name)

@@ -94,7 +94,7 @@ def namespace(bare_cluster: ClusterAccess) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex[:10]}"
     bare_cluster.kubectl("create", "namespace", name)
     # Pods are refused until the namespace has its ServiceAccount.
-    bare_cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=30s")
+    bare_cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=90s")
     yield name
     bare_cluster.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 

@@ -6,7 +6,6 @@ Objects are as small as their kind allows. `refused` names the admission policy 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,7 +20,6 @@ RECEIVER = f"system:serviceaccount:{NAMESPACE}:lazaretto-receiver"
 BREAK_GLASS = "lazaretto:break-glass"
 OPTED_IN, ELSEWHERE, CLUSTER = "opted-in", "elsewhere", ""
 """Where something is asked for; the fixture `places` has the namespaces."""
-POLICY_SECONDS = 20.0
 
 
 def resource(kind: str, name: str, namespace: str, **spec: Any) -> dict[str, Any]:
@@ -62,13 +60,6 @@ def dry_run(cluster: ClusterAccess, obj: Mapping[str, Any], *flags: str, as_user
 
 def refused(policy: str, message: str = "") -> Any:
     return pytest.raises(KubectlError, match=rf"ValidatingAdmissionPolicy 'lazaretto-{policy}'.*denied.*{message}")
-
-
-def eventually(check: Callable[[], bool], *, seconds: float = POLICY_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s"
-        time.sleep(0.2)
 
 
 def grant(cluster: ClusterAccess, namespace: str, user: str, *rules: tuple[str, str, str]) -> None:

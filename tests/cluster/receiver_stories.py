@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,14 +82,6 @@ def sending_alertmanager(
     }
     config = {"route": route, "receivers": [{"name": "lazaretto", "webhook_configs": [webhook]}]}
     return Alertmanager(root, config=json.dumps(config))
-
-
-def until(found: Callable[[], Any], *, seconds: float = 20.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, "nothing came of it"
-        time.sleep(0.1)
-    return value
 
 
 def incidents_in(cluster: ClusterAccess, namespace: str) -> list[Any]:

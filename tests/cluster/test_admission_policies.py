@@ -14,12 +14,12 @@ from tests.cluster.installation import (
     containment,
     create,
     dry_run,
-    eventually,
     grant,
     incident,
     probe_decision,
     refused,
 )
+from tests.cluster.waiting import until
 from tests.unit.install.sources import NAMESPACE, POLICIES
 
 pytestmark = pytest.mark.cluster
@@ -35,7 +35,7 @@ def test_every_policy_compiles_without_a_warning(cluster: ClusterAccess) -> None
         states = [each.get("status", {}) for each in found]
         return all("typeChecking" in state and not state["typeChecking"].get("expressionWarnings") for state in states)
 
-    eventually(checked)
+    until(checked)
 
 
 def test_an_incident_is_created_by_who_may_switch_the_model_off(

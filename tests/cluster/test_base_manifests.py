@@ -60,4 +60,4 @@ def test_our_pods_run_where_only_restricted_pods_may(cluster: ClusterAccess) -> 
 def test_everything_becomes_available(cluster: ClusterAccess, control_plane: ControlPlane) -> None:
     """The scheduler finds the priority class and room; kubelets are played here, so programs are not run."""
     for name in ("lazaretto-operator", "lazaretto-receiver"):
-        cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", NAMESPACE, "--timeout=60s")
+        cluster.kubectl("rollout", "status", f"deployment/{name}", "-n", NAMESPACE, "--timeout=90s")

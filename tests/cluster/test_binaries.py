@@ -133,9 +133,9 @@ def test_second_run_waits_for_the_first(tmp_path: Path) -> None:
     thread = threading.Thread(target=second)
     with CacheEntry(tmp_path / "entry").locked():
         thread.start()
-        assert waiting.wait(timeout=10)
+        assert waiting.wait(timeout=60)
         assert not (tmp_path / "entry").exists()
-    thread.join(timeout=10)
+    thread.join(timeout=60)
     assert "another run is making entry" in said[0]
     assert CacheEntry(tmp_path / "entry").find("two") is not None
 

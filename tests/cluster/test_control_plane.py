@@ -7,8 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,11 @@ import pytest
 from tests.cluster.access import ClusterAccess, KubectlError
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.process import start_time
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
 _REPOSITORY = Path(__file__).parents[2]
-
-
-def eventually(condition: Callable[[], bool], *, what: str, seconds: float = 30.0) -> None:
-    """Waits until `condition` holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds:g} s"
-        time.sleep(0.1)
 
 
 def deployment(name: str, *, replicas: int) -> dict[str, Any]:
@@ -118,12 +109,12 @@ def test_user_certificate_carries_name_and_groups(control_plane: ControlPlane) -
 
 def test_deployment_becomes_available_and_scales_to_zero(control_plane: ControlPlane, namespace: str) -> None:
     control_plane.apply(deployment("model", replicas=3), namespace=namespace)
-    control_plane.kubectl("wait", "--for=condition=Available", "deployment/model", "-n", namespace, "--timeout=60s")
+    control_plane.kubectl("wait", "--for=condition=Available", "deployment/model", "-n", namespace, "--timeout=90s")
     pods = control_plane.get("pods", "-n", namespace)["items"]
     assert [pod["status"]["phase"] for pod in pods] == ["Running"] * 3
 
     control_plane.kubectl("scale", "deployment/model", "--replicas=0", "-n", namespace)
-    eventually(lambda: control_plane.get("pods", "-n", namespace)["items"] == [], what="pods are gone")
+    until(lambda: control_plane.get("pods", "-n", namespace)["items"] == [], what="pods are gone")
 
 
 def test_autoscaler_raises_replicas_to_its_minimum(control_plane: ControlPlane, namespace: str) -> None:
@@ -133,7 +124,7 @@ def test_autoscaler_raises_replicas_to_its_minimum(control_plane: ControlPlane, 
     def replicas() -> int:
         return int(control_plane.get("deployment/model", "-n", namespace)["spec"]["replicas"])
 
-    eventually(lambda: replicas() == 2, what="two replicas")
+    until(lambda: replicas() == 2, what="two replicas")
 
 
 def test_admission_policies_are_enforced(control_plane: ControlPlane, namespace: str) -> None:
@@ -173,7 +164,7 @@ def test_admission_policies_are_enforced(control_plane: ControlPlane, namespace:
         return False
 
     try:
-        eventually(denied, what="the policy denies")
+        until(denied, what="the policy denies")
     finally:
         control_plane.kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name)
 
@@ -189,7 +180,7 @@ def test_killed_server_comes_back_with_its_data(control_plane: ControlPlane, nam
     assert control_plane.pids["kube-apiserver"] != before
     assert control_plane.get("configmap/kept", "-n", namespace)["data"] == {"key": "value"}
     control_plane.apply(deployment("later", replicas=1), namespace=namespace)
-    control_plane.kubectl("wait", "--for=condition=Available", "deployment/later", "-n", namespace, "--timeout=60s")
+    control_plane.kubectl("wait", "--for=condition=Available", "deployment/later", "-n", namespace, "--timeout=90s")
 
 
 def test_killed_owner_leaves_no_process(tmp_path: Path) -> None:
@@ -211,7 +202,7 @@ def test_killed_owner_leaves_no_process(tmp_path: Path) -> None:
         assert len(pids) == 5
         assert all(start_time(pid) for pid in pids)
         os.kill(owner.pid, signal.SIGKILL)
-    eventually(lambda: not any(start_time(pid) for pid in pids), what="no child is left", seconds=10)
+    until(lambda: not any(start_time(pid) for pid in pids), what="no child is left")
 
 
 def test_own_kinds_and_manifests_are_installed(cluster: ClusterAccess) -> None:

@@ -109,4 +109,4 @@ def test_a_decision_goes_with_its_incident_and_with_no_other_owner(cluster: Clus
             body = json.dumps({"metadata": {"ownerReferences": patch}})
             cluster.kubectl("patch", "incidentdecision", "own", "-n", guarded, "--type=merge", "-p", body)
     cluster.kubectl("delete", "aiincident", "m-1", "-n", guarded)
-    cluster.kubectl("wait", "--for=delete", "incidentdecision/own", "-n", guarded, "--timeout=60s")
+    cluster.kubectl("wait", "--for=delete", "incidentdecision/own", "-n", guarded, "--timeout=90s")

@@ -19,9 +19,10 @@ import yaml
 from tests.cluster.access import KubectlError
 from tests.cluster.binaries import binary
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.installation import BREAK_GLASS, eventually, refused
+from tests.cluster.installation import BREAK_GLASS, refused
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.pki import CertificateAuthority
+from tests.cluster.waiting import until
 from tests.unit.documents import DOCUMENTS, README, REPOSITORY, Command, commands
 from tests.unit.install.sources import NAMESPACE
 
@@ -88,7 +89,7 @@ class Reader:
 
     def await_state(self, kind: str, name: str, state: str) -> dict[str, Any]:
         """Waits until an object of the model's namespace is in a state; returns its status."""
-        eventually(lambda: self.status(kind, name).get("state") == state, seconds=SECONDS)
+        until(lambda: self.status(kind, name).get("state") == state)
         return self.status(kind, name)
 
 
@@ -120,7 +121,7 @@ def protect(reader: Reader) -> None:
     reader.seen["described"] = reader.type(describe.text).stdout
     reader.plane.apply(*(deployment(name) for name in (GOOD, BAD)), namespace=MODELS)
     # The newest survey, not the first one that met a Deployment: pods take a second to be ready.
-    eventually(lambda: "short of the soak time" in armed(reader)["message"], seconds=SECONDS)
+    until(lambda: "short of the soak time" in armed(reader)["message"])
     reader.await_state("pm", MODEL, "Degraded")
     reader.seen["armed"] = armed(reader)
 
@@ -132,7 +133,7 @@ def contain(reader: Reader) -> None:
     reader.await_state("aii", INCIDENT, "Contained")
     reader.follow("When it happens")
     decide(reader)
-    eventually(lambda: bool(reader.status("aii", INCIDENT).get("approvals")), seconds=SECONDS)
+    until(lambda: bool(reader.status("aii", INCIDENT).get("approvals")))
     reader.seen["approved once"] = reader.status("aii", INCIDENT)
     with pytest.raises(KubectlError) as refusal:
         decide(reader, decidedBy="bob@example.com")

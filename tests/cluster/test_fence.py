@@ -25,7 +25,8 @@ from tests.cluster.fence_stories import (
     wake,
     weights,
 )
-from tests.cluster.installation import BREAK_GLASS, denied, eventually, refused
+from tests.cluster.installation import BREAK_GLASS, denied, refused
+from tests.cluster.waiting import until
 from tests.e2e.shapes import BAD, MODEL
 from tests.unit.install.sources import FENCE
 
@@ -59,7 +60,7 @@ def test_the_operator_s_dry_run_is_refused_so_that_it_can_prove_the_fence(fenced
 def test_what_nothing_holds_is_free(fenced: ControlPlane, hold: Json) -> None:
     place = Place.build(fenced)
     place.hold(**hold)
-    eventually(lambda: not denied(lambda: place.scale(1, DRY), "fence-replicas"))
+    until(lambda: not denied(lambda: place.scale(1, DRY), "fence-replicas"))
     place.scale(1)
     place.patch(f"deployment/{BAD}", TEMPLATE)
     place.create(pod(BAD_LABELS))

@@ -12,8 +12,9 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fence_stories import REFUSED, Place
 from tests.cluster.installation import refused
 from tests.cluster.operator import OperatorProcess
+from tests.cluster.waiting import until
 from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Scene, Stage, condition, until
+from tests.e2e.scene import Scene, Stage, condition
 from tests.e2e.shapes import MODEL
 from tests.unit.install.sources import FENCE, NAMESPACE
 
@@ -45,7 +46,7 @@ def await_fenced(scene: Scene, status: str) -> str:
     def found() -> bool:
         return condition(scene.incident(), "Fenced").get("status") == status
 
-    until(found, what=f"Fenced is {status}", seconds=30)
+    until(found, what=f"Fenced is {status}")
     return str(condition(scene.incident(), "Fenced")["message"])
 
 

@@ -60,7 +60,7 @@ def test_alert_travels_from_rule_to_webhook(tmp_path: Path) -> None:
         Alertmanager(tmp_path / "alertmanager", receiver_url=url) as alertmanager,
         Prometheus(tmp_path / "prometheus", rules=[rules], alertmanagers=[alertmanager.url]) as prometheus,
     ):
-        message = received.get(timeout=20)
+        message = received.get(timeout=60)
         assert message["version"] == "4"
         assert message["status"] == "firing"
         assert message["alerts"][0]["labels"] == {"alertname": "ModelPoisoned", "ai_model": "chat"}
@@ -82,7 +82,7 @@ def test_prometheus_scrapes_its_targets(tmp_path: Path) -> None:
 def test_posted_alert_reaches_the_webhook_and_is_forgotten_by_a_restart(tmp_path: Path) -> None:
     with webhook() as (url, received), Alertmanager(tmp_path / "alertmanager", receiver_url=url) as alertmanager:
         alertmanager.post([{"labels": {"alertname": "Posted"}}])
-        assert received.get(timeout=20)["groupLabels"] == {"alertname": "Posted"}
+        assert received.get(timeout=60)["groupLabels"] == {"alertname": "Posted"}
         alertmanager.kill()
         alertmanager.start()
         assert alertmanager.alerts() == []

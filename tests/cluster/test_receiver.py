@@ -27,9 +27,9 @@ from tests.cluster.receiver_stories import (
     incidents_in,
     receiver_calls,
     sending_alertmanager,
-    until,
     webhook_payload,
 )
+from tests.cluster.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.monitoring]
 
@@ -235,12 +235,11 @@ def test_api_server_away_is_503_and_alertmanager_delivers_when_it_is_back(
             time.sleep(2)
         finally:
             control_plane.start_apiserver()
-        until(lambda: entries_in(cluster, namespace), seconds=60)
+        until(lambda: entries_in(cluster, namespace))
     assert [entry["name"] for entry in entries_in(cluster, namespace)] == ["ThroughAlertmanager"]
     add_model(cluster, namespace, "later")
     status, answer = until(
         lambda: _created(receiver.post(webhook_payload(firing_alert(namespace, ai_model="later"))), namespace),
-        seconds=30,
     )
     assert answer["created"] == [f"{namespace}/later-1"]
 

@@ -23,9 +23,9 @@ from tests.cluster.receiver_stories import (
     moment_now,
     receiver_as_itself,
     receiver_calls,
-    until,
     webhook_payload,
 )
+from tests.cluster.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -193,7 +193,7 @@ def test_starts_while_the_api_server_is_away(
     finally:
         control_plane.start_apiserver()
     try:
-        until(lambda: own.ready, seconds=30)
+        until(lambda: own.ready)
         assert _answer_of(own) == 200
     finally:
         own.stop()

@@ -45,7 +45,7 @@ def _install(stage: Stage, cast: Cast) -> None:
     for folder in ("crds", "manifests/base", "manifests/demo"):
         cast.admin.kubectl("apply", "--server-side", "-k", folder, summary="{} objects applied")
         if folder == "crds":
-            stage.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+            stage.plane.kubectl("wait", "--for=condition=Established", "--timeout=90s", "crd", "--all")
 
 
 def _attest(cast: Cast, screen: Screen) -> None:

@@ -8,7 +8,6 @@ Reading and writing goes past kubectl (`raw_api.py`), because tests look often.
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import Any
 
 from tests.cluster.access import ClusterAccess
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.waiting import PATIENCE, until
 from tests.e2e.raw_api import Object, RawApi, RefusedError
 from tests.e2e.shapes import ATTESTED, BAD, MODEL, Shape, attestation, incident, protection, workloads
 from tests.e2e.watcher import Watcher
@@ -24,15 +24,6 @@ OPERATOR = "system:serviceaccount:lazaretto-system:lazaretto-operator"
 RECEIVER = "system:serviceaccount:lazaretto-system:lazaretto-receiver"
 _PEOPLE = ("alice", "bob")
 _TOUCHED = ("deployments", "services", "httproutes", "grpcroutes", "horizontalpodautoscalers")
-
-
-def until(found: Callable[[], Any], *, what: str, seconds: float = 20.0) -> Any:
-    """Waits until `found()` is true and returns it; fails by saying `what` did not come about."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, f"not after {seconds:g} s: {what}"
-        time.sleep(0.02)
-    return value
 
 
 def condition(body: Mapping[str, Any], type_: str) -> Mapping[str, Any]:
@@ -95,7 +86,7 @@ class Scene:
         """One incident."""
         return self.read("aiincidents", name)
 
-    def await_state(self, state: str, *, name: str = f"{MODEL}-1", seconds: float = 20.0) -> Any:
+    def await_state(self, state: str, *, name: str = f"{MODEL}-1", seconds: float = PATIENCE) -> Any:
         """Waits until an incident is in a state, and returns it."""
 
         def there() -> Any:
@@ -194,12 +185,12 @@ class Stage:
         # What is needed to be armed comes first: a model that is not armed is looked at again only after 10 s.
         for body in [*workloads(shape), *attestation(shape)]:
             scene.create(body)
-        until(lambda: all(map(_available, scene.all("deployments"))), what="workloads available", seconds=60)
+        until(lambda: all(map(_available, scene.all("deployments"))), what="workloads available")
         for body in protection(shape):
             scene.create(body)
         if armed:
             good = ATTESTED if shape.attested and not shape.single else ""
-            until(lambda: _armed(scene.read("protectedmodels", MODEL), good), what="the model is armed", seconds=30)
+            until(lambda: _armed(scene.read("protectedmodels", MODEL), good), what="the model is armed")
         return scene
 
     def _open(self, scene: Scene, shape: Shape) -> None:
@@ -212,7 +203,7 @@ class Stage:
             opt_in(scene)
         # Pods are refused until the namespace has its ServiceAccount.
         account = {"namespace": scene.namespace, "name": "default"}
-        until(lambda: self.admin.find("serviceaccounts", **account), what="the default ServiceAccount", seconds=60)
+        until(lambda: self.admin.find("serviceaccounts", **account), what="the default ServiceAccount")
 
 
 def opt_in(scene: Scene) -> None:

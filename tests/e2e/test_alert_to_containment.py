@@ -11,10 +11,11 @@ import pytest
 from tests.cluster.audit import AuditLog
 from tests.cluster.monitoring import Prometheus
 from tests.cluster.receiver import ReceiverProcess
+from tests.cluster.waiting import until
 from tests.e2e.alerting import RULES, Guardrail, alert, alertmanager
 from tests.e2e.ledger import Ledger, named
 from tests.e2e.raw_api import Object
-from tests.e2e.scene import OPERATOR, RECEIVER, Scene, until
+from tests.e2e.scene import OPERATOR, RECEIVER, Scene
 from tests.e2e.shapes import BAD, GOOD, MODEL
 from tests.e2e.watcher import Watcher
 
@@ -55,9 +56,9 @@ def test_a_leak_seen_by_the_real_rule_takes_the_model_out_of_service(
             port=prometheus_port,
         ) as prometheus,
     ):
-        until(lambda: prometheus.query("ai:guardrail_output_verdicts:rate1m"), what="the rule records", seconds=30)
+        until(lambda: prometheus.query("ai:guardrail_output_verdicts:rate1m"), what="the rule records")
         guardrail.leak()
-        seen = {name: watcher.first(name, holds, name=which, seconds=60) for name, which, holds in HELD}
+        seen = {name: watcher.first(name, holds, name=which) for name, which, holds in HELD}
         incident = scene.contained()
         stored = watcher.first("aiincidents", bool)
         print({name: f"{version.at - stored.at:.3f} s after the incident" for name, version in seen.items()})

@@ -8,10 +8,11 @@ import pytest
 
 from tests.cluster.audit import AuditLog
 from tests.cluster.receiver import ReceiverProcess
+from tests.cluster.waiting import until
 from tests.e2e.alerting import alert
 from tests.e2e.conftest import SYSTEM
 from tests.e2e.ledger import Ledger
-from tests.e2e.scene import OPERATOR, Scene, Stage, condition, opt_in, until
+from tests.e2e.scene import OPERATOR, Scene, Stage, condition, opt_in
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 
 pytestmark = pytest.mark.cluster

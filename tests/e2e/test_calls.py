@@ -9,10 +9,11 @@ import pytest
 
 from tests.cluster.audit import AuditLog
 from tests.cluster.receiver import ReceiverProcess
+from tests.cluster.waiting import until
 from tests.e2e.alerting import alert
 from tests.e2e.calls_budget import ARCHITECTURE, CALLS, MARKER, excess, table
 from tests.e2e.ledger import Ledger
-from tests.e2e.scene import OPERATOR, RECEIVER, Scene, until
+from tests.e2e.scene import OPERATOR, RECEIVER, Scene
 from tests.e2e.shapes import BAD, MODEL
 
 HELD_SECONDS = 22

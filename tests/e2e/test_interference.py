@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.cluster.waiting import until
 from tests.e2e.raw_api import Object
-from tests.e2e.scene import Scene, Stage, until
+from tests.e2e.scene import Scene, Stage
 from tests.e2e.shapes import BAD, MODEL
 from tests.e2e.test_alert_to_containment import cut_off, held_down, stopped
 

@@ -10,8 +10,9 @@ import pytest
 
 from lazaretto.domain.identity import identity_of, revision_name
 from tests.cluster.audit import AuditLog
+from tests.cluster.waiting import until
 from tests.e2e.ledger import Ledger
-from tests.e2e.scene import OPERATOR, Scene, Stage, condition, until
+from tests.e2e.scene import OPERATOR, Scene, Stage, condition
 from tests.e2e.shapes import BAD, FALLBACK, GOOD, MODEL, Shape, policy
 
 pytestmark = pytest.mark.cluster

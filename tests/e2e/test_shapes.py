@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.scene import Scene, Stage, condition, until
+from tests.cluster.waiting import until
+from tests.e2e.scene import Scene, Stage, condition
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 
 pytestmark = pytest.mark.cluster

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+from tests.cluster.waiting import PATIENCE
 from tests.e2e.raw_api import Object, RawApi, Stream
 
 WATCHED = ("deployments", "httproutes", "horizontalpodautoscalers", "containments", "aiincidents")
@@ -80,7 +81,7 @@ class Watcher:
             return [v for v in self._versions if v.plural == plural and name in ("", v.name)]
 
     def first(
-        self, plural: str, holds: Callable[[Object], Any], *, name: str = "", seconds: float = 15.0, event: str = ""
+        self, plural: str, holds: Callable[[Object], Any], *, name: str = "", seconds: float = PATIENCE, event: str = ""
     ) -> Version:
         """The first version of which `holds` is true; waits for it, and raises `TimeoutError` in the end."""
         deadline = time.monotonic() + seconds

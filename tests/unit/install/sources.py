@@ -94,7 +94,7 @@ def known_options(*command: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
     )
     return set(re.findall(r"--[a-z][a-z-]*", done.stdout))
 
@@ -116,7 +116,7 @@ def helm(chart: Path, *settings: str, namespace: str = NAMESPACE) -> dict[Key, O
 
 
 def _run(program: str, *arguments: str) -> str:
-    done = subprocess.run([str(binary(program)), *arguments], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([str(binary(program)), *arguments], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode != 0:
         raise RenderError(done.stderr.strip())
     return done.stdout

@@ -95,5 +95,5 @@ def test_the_tools_accept_them(command: list[str]) -> None:
 )
 def test_alerts_go_where_they_should(labels: list[str], receivers: str) -> None:
     command = [str(binary("amtool")), "config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == receivers

@@ -110,7 +110,7 @@ async def watching(server: Server) -> AsyncIterator[Recorder]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -59,7 +59,7 @@ async def copy(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[M
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

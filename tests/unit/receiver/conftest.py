@@ -54,7 +54,7 @@ class Running:
         async with self.session.post(self.url + path, data=io.BytesIO(body), headers=sent) as answer:
             return answer.status, json.loads(await answer.read())
 
-    async def raw(self, data: bytes, *, seconds: float = 5.0) -> bytes:
+    async def raw(self, data: bytes, *, seconds: float = 30.0) -> bytes:
         """Sends bytes, and nothing more, and returns everything up to the end of the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:

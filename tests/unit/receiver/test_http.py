@@ -53,7 +53,7 @@ JSON_TYPE = "Content-Type: application/json"
 )
 async def test_strangers_get_401_with_the_body_unread(one: Running, lines: tuple[str, ...]) -> None:
     """Only the head is sent: an answer, and the end of the connection, show that nobody waits for the body."""
-    answer = await one.raw(head(*lines, JSON_TYPE, "Content-Length: 1000000", token=None), seconds=1.0)
+    answer = await one.raw(head(*lines, JSON_TYPE, "Content-Length: 1000000", token=None))
     assert status_of(answer) == 401
     assert b"Connection: close" in answer
 
@@ -65,16 +65,16 @@ async def test_token_in_the_query_never_counts(one: Running, query: str) -> None
 
 async def test_stranger_is_not_told_to_continue(one: Running) -> None:
     lines = (JSON_TYPE, "Content-Length: 10", "Expect: 100-continue")
-    assert status_of(await one.raw(head(*lines, token="wrong"), seconds=1.0)) == 401
+    assert status_of(await one.raw(head(*lines, token="wrong"))) == 401
 
 
 async def test_known_sender_is_told_to_continue(one: Running) -> None:
     body = json.dumps(webhook(alert())).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", one.port)
     writer.write(head(JSON_TYPE, f"Content-Length: {len(body)}", "Expect: 100-continue", "Connection: close"))
-    assert b" 100 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)
+    assert b" 100 " in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     writer.write(body)
-    assert status_of(await asyncio.wait_for(reader.read(), 2)) == 200
+    assert status_of(await asyncio.wait_for(reader.read(), 30)) == 200
     writer.close()
 
 
@@ -117,7 +117,7 @@ async def test_all_tokens_gone_is_503_because_401_would_lose_alerts(one: Running
     ],
 )
 async def test_encoded_bodies_are_refused_unread(one: Running, lines: tuple[str, ...], status: int) -> None:
-    answer = await one.raw(head(*lines, JSON_TYPE, "Content-Length: 1000000"), seconds=2.0)
+    answer = await one.raw(head(*lines, JSON_TYPE, "Content-Length: 1000000"))
     assert status_of(answer) == status
 
 
@@ -131,7 +131,7 @@ async def test_gzip_bomb_is_never_unpacked(one: Running) -> None:
 )
 async def test_other_types_are_415(one: Running, kind: str) -> None:
     lines = [f"Content-Type: {kind}"] if kind else []
-    assert status_of(await one.raw(head(*lines, "Content-Length: 1000000"), seconds=2.0)) == 415
+    assert status_of(await one.raw(head(*lines, "Content-Length: 1000000"))) == 415
 
 
 async def test_json_with_charset_is_taken(one: Running) -> None:
@@ -141,13 +141,13 @@ async def test_json_with_charset_is_taken(one: Running) -> None:
 
 async def test_stated_size_over_the_bound_is_413_unread(start: Start) -> None:
     one = await start(largest_body=2048)
-    assert status_of(await one.raw(head(JSON_TYPE, "Content-Length: 2049"), seconds=3.0)) == 413
+    assert status_of(await one.raw(head(JSON_TYPE, "Content-Length: 2049"))) == 413
 
 
 async def test_streamed_size_over_the_bound_is_413(start: Start) -> None:
     one = await start(largest_body=2048)
     chunk = b"400\r\n" + b" " * 1024 + b"\r\n"
-    answer = await one.raw(head(JSON_TYPE, "Transfer-Encoding: chunked") + chunk * 3, seconds=3.0)
+    answer = await one.raw(head(JSON_TYPE, "Transfer-Encoding: chunked") + chunk * 3)
     assert status_of(answer) == 413
 
 
@@ -166,7 +166,7 @@ async def test_endless_chunked_body_is_cut_off(start: Start) -> None:
     try:
         while sent < 512 * 1024 * 1024:
             writer.write(b"10000\r\n" + b" " * 65536 + b"\r\n")
-            await asyncio.wait_for(writer.drain(), 5)
+            await asyncio.wait_for(writer.drain(), 30)
             sent += 65536
     except ConnectionError:
         pass
@@ -176,7 +176,7 @@ async def test_endless_chunked_body_is_cut_off(start: Start) -> None:
 
 async def test_slow_body_is_503(start: Start) -> None:
     one = await start(read_seconds=0.2)
-    answer = await one.raw(head(JSON_TYPE, "Content-Length: 100") + b"[", seconds=3.0)
+    answer = await one.raw(head(JSON_TYPE, "Content-Length: 100") + b"[")
     assert status_of(answer) == 503
     assert b"Retry-After: " in answer
 
@@ -191,16 +191,16 @@ async def test_slow_headers_end_the_connection(start: Start) -> None:
             await asyncio.sleep(0.02)
 
     dripping = asyncio.create_task(drip())
-    assert await asyncio.wait_for(reader.read(), 3) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
     dripping.cancel()
     writer.close()
 
 
 async def test_silent_and_idle_connections_end(start: Start) -> None:
     one = await start(header_seconds=0.3)
-    assert await one.raw(b"", seconds=3.0) == b""
+    assert await one.raw(b"") == b""
     body = json.dumps(webhook()).encode()
-    answer = await one.raw(head(JSON_TYPE, f"Content-Length: {len(body)}") + body, seconds=3.0)
+    answer = await one.raw(head(JSON_TYPE, f"Content-Length: {len(body)}") + body)
     assert status_of(answer) == 200
 
 
@@ -209,7 +209,7 @@ async def test_connections_are_bounded(start: Start) -> None:
     held = [await asyncio.open_connection("127.0.0.1", one.port) for _ in range(5)]
     await asyncio.sleep(0.05)
     with pytest.raises((ConnectionError, AssertionError)):
-        assert await one.raw(head(JSON_TYPE, "Content-Length: 2"), seconds=2.0)
+        assert await one.raw(head(JSON_TYPE, "Content-Length: 2"))
     for _, writer in held:
         writer.close()
     await asyncio.sleep(0.1)
@@ -230,13 +230,13 @@ async def test_connections_are_bounded(start: Start) -> None:
     ],
 )
 async def test_malformed_requests_are_400_and_closed(one: Running, data: bytes) -> None:
-    assert status_of(await one.raw(data, seconds=2.0)) in (400, 415)
+    assert status_of(await one.raw(data)) in (400, 415)
 
 
 async def test_header_errors_do_not_leak_tokens_into_the_log(one: Running, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
-        await one.raw(head(f"Author\x01ization: Bearer {TOKEN}"), seconds=2.0)
-        await one.raw(head(f"X-Long: {TOKEN}{'a' * 10_000}"), seconds=2.0)
+        await one.raw(head(f"Author\x01ization: Bearer {TOKEN}"))
+        await one.raw(head(f"X-Long: {TOKEN}{'a' * 10_000}"))
         await one.post(webhook(alert(summary="secret-in-alert-text")), token="presented-but-wrong")
         await one.post(webhook(alert(summary="secret-in-alert-text", team="label-text")))
         await one.post(b'{"version": "4", "alerts": [secret-in-alert-text')

@@ -1,0 +1,23 @@
+"""Waiting for something to come about, with one patience for all tests.
+
+How long it takes is measured in `tests/bench`. A test only says that it comes about, so a slow or shared machine
+makes it slower and never red.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+PATIENCE = 90.0
+"""Seconds after which what did not come about is called missing."""
+
+
+def until(found: Callable[[], Any], *, what: str = "what was waited for", seconds: float = PATIENCE) -> Any:
+    """Waits until `found()` is true and returns it; fails by saying `what` did not come about."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, f"not after {seconds:g} s: {what}"
+        time.sleep(0.02)
+    return value
