@@ -14,7 +14,6 @@ import pytest
 
 from lazaretto.api import GROUP
 from tests.cluster.access import ClusterAccess
-from tests.cluster.binaries import gateway_crds
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fence_stories import ATTEMPTS, Place
 from tests.cluster.installation import (
@@ -32,7 +31,7 @@ from tests.cluster.installation import (
 from tests.cluster.receiver import ReceiverProcess
 from tests.cluster.receiver_stories import add_model, receiver_as_itself
 from tests.cluster.waiting import until
-from tests.unit.install.sources import OPT_IN, POLICIES, REPOSITORY
+from tests.unit.install.sources import OPT_IN, POLICIES
 
 KIND = f"incidentdecisions.{GROUP}"
 
@@ -97,14 +96,9 @@ def model(cluster: ClusterAccess, namespace: str) -> str:
 
 
 @pytest.fixture(scope="package")
-def fenced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane with the fence, which would be in the way of other tests."""
-    with ControlPlane(tmp_path_factory.mktemp("fenced"), fsync=False) as plane:
-        plane.apply_definitions(*gateway_crds())
-        plane.ensure_nodes(2)
-        for folder in ("crds", "manifests/base", "manifests/fence"):
-            plane.apply_folder(REPOSITORY / folder)
-        place = Place.build(plane)
-        for policy, attempt in ATTEMPTS.items():
-            until(functools.partial(denied, functools.partial(attempt, place), policy))
-        yield plane
+def fenced(control_plane: ControlPlane, cluster: ClusterAccess) -> ControlPlane:
+    """The control plane, once each policy of the fence was seen to refuse something."""
+    place = Place.build(cluster)
+    for policy, attempt in ATTEMPTS.items():
+        until(functools.partial(denied, functools.partial(attempt, place), policy))
+    return control_plane

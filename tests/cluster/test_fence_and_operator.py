@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -50,6 +51,10 @@ def await_fenced(scene: Scene, status: str) -> str:
     return str(condition(scene.incident(), "Fenced")["message"])
 
 
+def proof(scene: Scene) -> str:
+    return str(scene.read("containments", MODEL)["status"]["proof"])
+
+
 def test_without_the_operator_a_contained_model_stays_so(
     fenced: ControlPlane, operator: OperatorProcess, scene: Scene
 ) -> None:
@@ -79,10 +84,27 @@ def test_a_policy_that_is_gone_is_noticed_and_named(fenced: ControlPlane, scene:
     fence = FENCE / "routes.yaml"
     fenced.kubectl("delete", "-f", str(fence))
     try:
-        message = await_fenced(scene, "False")
-        assert message.startswith(f"not refused: to undo HTTPRoute/{MODEL}; lazaretto-fence-routes is missing")
+        assert "lazaretto-fence-routes is missing" in await_fenced(scene, "False")
         assert "lazaretto-fence-routes" in condition(scene.incident(), "Degraded")["message"]
+        until(lambda: proof(scene) == "L1", what="no more than L1 is proved")
     finally:
         fenced.apply(fence)
+    await_fenced(scene, "True")
+    until(lambda: proof(scene) == "L2", what="L2 is proved again")
+    scene.release()
+
+
+def test_a_policy_that_no_dry_run_reaches_is_noticed_when_it_is_altered(fenced: ControlPlane, scene: Scene) -> None:
+    scene.report()
+    assert scene.contained()["status"]["containment"]["proof"] == "L2"
+    name = "lazaretto-fence-pods"
+    open_ = [{"op": "replace", "path": "/spec/validations/0/expression", "value": "true"}]
+    fenced.kubectl("patch", "validatingadmissionpolicy", name, "--type=json", "-p", json.dumps(open_))
+    try:
+        assert await_fenced(scene, "False") == f"{name} was altered"
+        until(lambda: condition(scene.incident(), "Degraded"), what="it is called degraded")
+        assert condition(scene.incident(), "Degraded")["message"] == f"{name} was altered"
+    finally:
+        fenced.apply(FENCE / "pods.yaml")
     await_fenced(scene, "True")
     scene.release()

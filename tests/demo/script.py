@@ -1,4 +1,4 @@
-"""The script: six steps, each shown only after it was seen to have happened.
+"""The script: seven steps, each shown only after it was seen to have happened.
 
 A step that does not happen within the deadline raises `StepFailedError`, which names it, and nothing after it is
 played. Moments are those at which the witness had the changed object in hand; what is shown of the cluster was
@@ -30,6 +30,7 @@ from tests.e2e.watcher import Version
 GOOD, BAD = REVISIONS
 ALERT = "GuardrailOutputLeak"
 SCALED_TO = 5
+_BREAK_GLASS = ("--as=admin", "--as-group=lazaretto:break-glass", "--as-group=system:masters")
 _STILL_SECONDS = 1.0
 _POLL_SECONDS = 0.05
 _EVERYTHING = "deployments,services,httproutes,horizontalpodautoscalers"
@@ -77,10 +78,10 @@ class Script:
             stored = self._stored()
         with self._step("3  The model is contained"):
             self._contained(stored)
-        with self._step("4  Somebody scales it up, and is undone"):
-            self._interference()
-        with self._step("5  With the fence, the API server refuses it"):
+        with self._step("4  Somebody scales it up, and the API server refuses"):
             self._fence()
+        with self._step("5  An emergency is claimed, and the operator undoes it"):
+            self._interference()
         with self._step("6  Two people release it"):
             self._release()
         with self._step("7  The incident's record"):
@@ -125,7 +126,12 @@ class Script:
             ("horizontalpodautoscalers", BAD, _held, "autoscaler: scale-up disabled"),
             ("deployments", BAD, lambda o: o["spec"]["replicas"] == 0, f"{BAD}: 0 replicas wanted"),
             ("deployments", BAD, _empty, f"{BAD}: 0 replicas left"),
-            ("aiincidents", self._incident, _proved, "operator: contained, proved at level L2 (no pod left)"),
+            (
+                "aiincidents",
+                self._incident,
+                _proved,
+                "operator: contained, proved at level L2 (no pod left, none can start)",
+            ),
         )
         seen = [(self._see(plural, name, holds, what=text).at, text) for plural, name, holds, text in marks]
         for at, text in sorted(seen):
@@ -161,7 +167,7 @@ class Script:
 
     def _interference(self) -> None:
         begun = time.monotonic()
-        self._cast.admin.kubectl("scale", "deployment", BAD, f"--replicas={SCALED_TO}")
+        self._cast.admin.kubectl("scale", "deployment", BAD, f"--replicas={SCALED_TO}", *_BREAK_GLASS)
         up = self._see(
             "deployments", BAD, lambda o: o["spec"]["replicas"] == SCALED_TO, what="the scaling", since=begun
         )
@@ -176,11 +182,9 @@ class Script:
         self._check(not ready, f"no pod of {BAD}, not {ready}")
 
     def _fence(self) -> None:
-        admin, begun = self._cast.admin, time.monotonic()
-        admin.kubectl("apply", "--server-side", "-k", "manifests/fence", summary="{} objects applied")
-        proved = self._see("aiincidents", self._incident, _fenced, what="a fence that is proved", since=begun)
+        proved = self._see("aiincidents", self._incident, _fenced, what="a fence that is proved")
         self._screen.moment(proved.at, "operator: dry runs that would undo it are refused")
-        said = admin.refused("scale", "deployment", BAD, f"--replicas={SCALED_TO}")
+        said = self._cast.admin.refused("scale", "deployment", BAD, f"--replicas={SCALED_TO}")
         self._check(f"contained by incident {self._incident}" in said, f"a refusal, not {said or 'success'!r}")
         self._still_held()
 
@@ -299,7 +303,7 @@ def _interfered(incident: Object) -> bool:
 
 
 def _fenced(incident: Object) -> bool:
-    conditions = incident["status"].get("conditions", [])
+    conditions = incident.get("status", {}).get("conditions", [])
     return any(each["type"] == "Fenced" and each["status"] == "True" for each in conditions)
 
 

@@ -83,7 +83,10 @@ class Ledger:
         return Counter(named(record) for record in self.calls(user))
 
     def excess(self, user: str) -> set[str]:
-        """Requests that the account had no business to make, and those that were refused for lack of rights."""
+        """Requests that the account had no business to make, and those that were refused for lack of rights.
+
+        Dry runs prove the fence by being refused.
+        """
         calls = self.calls(user)
-        refused = {f"{named(r)} refused" for r in calls if r.code in (401, 403)}
+        refused = {f"{named(r)} refused" for r in calls if r.code in (401, 403) and not r.dry_run}
         return {named(r) for r in calls if named(r) not in ALLOWED[user]} | refused

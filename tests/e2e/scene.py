@@ -194,7 +194,8 @@ class Stage:
         return scene
 
     def _open(self, scene: Scene, shape: Shape) -> None:
-        metadata = {"name": scene.namespace, "labels": {"lazaretto.dev/protected": "true"}}
+        labels = {"lazaretto.dev/protected": "true"} | ({} if shape.fenced else {"lazaretto.dev/fence": "off"})
+        metadata = {"name": scene.namespace, "labels": labels}
         self.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         self._built.append(scene.namespace)
         users = [{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": name} for name in _PEOPLE]

@@ -39,6 +39,7 @@ class Shape:
         fallback: Whether a fallback Service exists and the model names it.
         mirror: Whether the route mirrors to the bad revision.
         opted_in: Whether the operator's account may act in the namespace.
+        fenced: Whether the API server refuses what would undo a containment.
         model: More fields of the ProtectedModel's spec.
         policies: ResponsePolicies by name; the demo's two unless given.
     """
@@ -51,6 +52,7 @@ class Shape:
     fallback: bool = False
     mirror: bool = False
     opted_in: bool = True
+    fenced: bool = True
     model: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

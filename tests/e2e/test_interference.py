@@ -9,8 +9,8 @@ import pytest
 
 from tests.cluster.waiting import until
 from tests.e2e.raw_api import Object
-from tests.e2e.scene import Scene, Stage
-from tests.e2e.shapes import BAD, MODEL
+from tests.e2e.scene import Scene, Stage, condition
+from tests.e2e.shapes import BAD, MODEL, Shape
 from tests.e2e.test_alert_to_containment import cut_off, held_down, stopped
 
 pytestmark = pytest.mark.cluster
@@ -73,8 +73,8 @@ MOVES = {
 
 @pytest.fixture(scope="module")
 def held(stage: Stage) -> Scene:
-    """A contained model."""
-    scene = stage.build()
+    """A contained model whose namespace was left out of the fence, so that there is something to undo."""
+    scene = stage.build(Shape(fenced=False))
     scene.report()
     scene.contained()
     return scene
@@ -107,6 +107,14 @@ def test_undone_and_recorded_when(what: str, held: Scene) -> None:
 def _interferences(scene: Scene, ref: str) -> list[Object]:
     timeline = scene.incident()["status"]["timeline"]
     return [entry for entry in timeline if entry["type"] == "Interference" and entry["object"] == ref]
+
+
+def test_without_a_fence_no_more_than_l1_is_proved(held: Scene) -> None:
+    incident = held.contained()
+    assert incident["status"]["containment"]["proof"] == held.read("containments", MODEL)["status"]["proof"] == "L1"
+    assert condition(incident, "Fenced")["status"] == "False"
+    assert "leaves this namespace out" in condition(incident, "Fenced")["message"]
+    assert condition(incident, "Contained")["message"].endswith("(L1: held by the operator alone, see Fenced)")
 
 
 def test_what_is_not_held_stays_as_somebody_set_it(held: Scene) -> None:

@@ -187,6 +187,8 @@ class MemoryApi:
             asked = body["spec"]["resourceAttributes"]
             name = f"{asked['verb']} {asked['resource']}" + (f"/{asked['subresource']}" * bool(asked["subresource"]))
             return _answer(201, {**body, "status": {"allowed": name not in self.forbidden}})
+        if body.get("kind") == "SelfSubjectReview":
+            return _answer(201, {**body, "status": {"userInfo": {"username": "admin"}}})
         path = f"{request.path}/{body['metadata']['name']}"
         if path in self.objects:
             return failure(409, "AlreadyExists")

@@ -109,7 +109,7 @@ def nothing(world: World) -> None:
 @pytest.mark.parametrize(
     ("edit", "finding", "level"),
     [
-        (nothing, f"True {reasons.PROVED}: Deployment/{BAD} at 0 replicas, no pod left (L2)", "L2"),
+        (nothing, f"True {reasons.PROVED}: Deployment/{BAD} at 0 replicas, no pod left", "L2"),
         (counted(2), f"False {reasons.CONTAINING}: stored; the Deployment controller still counts 2 replicas", "L0"),
         (counted(0, behind=1), f"False {reasons.CONTAINING}: stored; the Deployment controller still", "L0"),
         (add_pod(), f"False {reasons.CONTAINING}: 1 compromised pods are still terminating", "L1"),
@@ -171,7 +171,7 @@ async def test_traffic_that_has_not_moved_does_not_make_a_stopped_model_run() ->
     [
         (True, True, f"Unknown {reasons.WORKLOAD_NOT_FOUND}: Deployment/lost does not exist any more; whether"),
         (True, False, f"Unknown {reasons.FORBIDDEN}: may not read Deployment/lost"),
-        (False, True, f"True {reasons.PROVED}: Deployment/{BAD} at 0 replicas, no pod left (L2); Deployment/lost does"),
+        (False, True, f"True {reasons.PROVED}: Deployment/{BAD} at 0 replicas, no pod left; Deployment/lost does"),
         (False, False, f"Unknown {reasons.FORBIDDEN}: may not read Deployment/lost"),
     ],
     ids=["gone", "hidden", "gone beside another", "hidden beside another"],

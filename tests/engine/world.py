@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lazaretto.api import KINDS, AIIncident, Containment
+from lazaretto.api import KINDS, AIIncident, Containment, reasons
 from lazaretto.api.containment import JournalTarget
+from lazaretto.domain.evidence import Finding
 from lazaretto.domain.fields import Fields
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.reconciler import NOW, SOON, Reconciler
@@ -188,6 +189,7 @@ class Operator:
         self.line = line or FaultyLine(world.api)
         self.guarded: Sequence[JournalTarget] = ()
         self.changed: list[Key] = []
+        self.policies = Finding("True", reasons.PROVED, "admission policies are as shipped")
         self._late = late
         self._lanes: list[asyncio.Task[None]] = []
         self._start()
@@ -198,7 +200,13 @@ class Operator:
         statuses, events = StatusWriter(api, self.store), EventWriter(api)
         self.reporter = Reporter(self.store, statuses, events, clock=NoonClock())
         self.reconciler = Reconciler(
-            api, self.store, self.reporter, clock=NoonClock(), guard=self._guard, changed=self.changed.append
+            api,
+            self.store,
+            self.reporter,
+            clock=NoonClock(),
+            guard=self._guard,
+            changed=self.changed.append,
+            policies=lambda: self.policies,
         )
         self._lanes = [asyncio.create_task(work) for work in (statuses.work(), statuses.work(), events.work())]
         self.hear()

@@ -137,7 +137,7 @@ class IncidentTimes(ApiModel):
     containment_started_at: Timestamp | None = None
     """The containment was journalled."""
     contained_at: Timestamp | None = None
-    """Containment was proved at level L2."""
+    """No compromised pod was left; `containment.proof` says how far that is held."""
     released_at: Timestamp | None = None
     """Everything was restored and verified."""
     closed_at: Timestamp | None = None
@@ -185,7 +185,7 @@ class ContainmentReference(ApiModel):
     compromised: Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=16), ListSet()] = []
     """Workloads that are held, as Kind/name."""
     proof: Annotated[str, Field(max_length=2)] = ""
-    """L0 accepted · L1 observed by the owning controller · L2 pods and endpoints agree · L3 no traffic measured."""
+    """L0 accepted · L1 observed by the owning controller · L2 pods and endpoints agree, and admission holds it · L3 no traffic measured."""
 
 
 class AIIncidentStatus(ApiModel):

@@ -155,7 +155,7 @@ class ContainmentStatus(ApiModel):
     state: Annotated[str, Field(max_length=32)] = ""
     """For display only: Containing, Contained, Releasing, Degraded."""
     proof: Annotated[str, Field(max_length=2)] = ""
-    """The lowest level over all objects: L0 accepted, L1 observed, L2 pods and endpoints agree."""
+    """The lowest level over all objects: L0 accepted, L1 observed, L2 no pod is left and admission holds it."""
     known_good: Annotated[str, Field(max_length=253)] = ""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     objects: Annotated[list[TargetProof], Field(max_length=MOST_TARGETS), Atomic()] = []

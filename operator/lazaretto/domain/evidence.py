@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -47,6 +47,19 @@ class Evidence:
     objects: tuple[TargetProof, ...]
     fenced: Finding | None = None
     """Whether admission refuses to undo it; None if that was not asked."""
+
+    def behind(self, fenced: Finding) -> Evidence:
+        """The same with what is known of the fence: unless it stands, no more than L1 is proved.
+
+        Without it what was seen may be over the next moment, should the operator not be there to undo it.
+        """
+        stands = fenced.status == "True"
+        level: Level = self.level if stands else min(self.level, "L1")
+        contained = self.contained
+        if contained.status == "True":
+            text = f"{contained.message} ({level}{'' if stands else ': held by the operator alone, see Fenced'})"
+            contained = replace(contained, message=text)
+        return replace(self, level=level, contained=contained, fenced=fenced)
 
     @property
     def findings(self) -> list[tuple[str, Finding]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from lazaretto.api import Containment, reasons
 from lazaretto.api.containment import MOST_CUT_OFF
@@ -17,6 +17,8 @@ from lazaretto.engine.plan import ObjectPlan
 from lazaretto.engine.release import Comeback
 from lazaretto.engine.triage import Known, Triage
 from lazaretto.traffic.registry import SERVICE
+
+YOUNG = timedelta(seconds=5)
 
 
 @dataclass(slots=True)
@@ -37,6 +39,11 @@ class Pass:
     """About the containment, for every incident that holds it."""
     journal: Containment | None = None
     """As it is stored, before anything is written."""
+
+    @property
+    def young(self) -> bool:
+        """Whether one of the holds has only begun."""
+        return any(self.now - hold.since < YOUNG for hold in self.triage.holds)
 
 
 _AS_FAR_AS_IT_GOES = (

@@ -24,6 +24,7 @@ from lazaretto.api import (
     ResponsePolicy,
 )
 from lazaretto.api.meta import ObjectMeta
+from lazaretto.engine.admission import Admission
 from lazaretto.engine.clock import Clock, SystemClock
 from lazaretto.engine.comparison import Comparison
 from lazaretto.engine.event_writer import EventWriter
@@ -80,6 +81,7 @@ class Engine:
         self._statuses = StatusWriter(slow, self.store)
         self._events = EventWriter(slow)
         self._sentry = Sentry(watches or slow, ring=lambda key: self._queue.add(key, priority=URGENT))
+        self._admission = Admission(watches or slow, changed=self._ring_held)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
         self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings)
@@ -90,6 +92,7 @@ class Engine:
             clock=clock,
             guard=self._sentry.guard,
             changed=self._surveys.add,
+            policies=self._admission.finding,
             surroundings=surroundings,
         )
         self._onset = Onset(onset, self.store, self._statuses) if onset else None
@@ -103,6 +106,7 @@ class Engine:
         jobs += [self._statuses.work() for _ in range(STATUS_WORKERS)]
         jobs += [
             self._comparison.work(),
+            self._admission.work(),
             self._events.work(),
             self._survey_work(),
             self._tick(),
@@ -172,6 +176,11 @@ class Engine:
                 for model in self.store.all(ProtectedModel, namespace):
                     self._queue.add((namespace, model.metadata.name))
                     self._surveys.add((namespace, model.metadata.name))
+
+    def _ring_held(self) -> None:
+        """What every containment rests on has changed."""
+        for held in self.store.all(Containment):
+            self._queue.add((held.metadata.namespace, held.spec.model))
 
     def _ring_incident(self, incident: AIIncident) -> None:
         urgent = incident.status.times.contained_at is None

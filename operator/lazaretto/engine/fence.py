@@ -1,8 +1,9 @@
 """Whether admission would refuse to undo a containment: asked by dry runs, which must be refused.
 
 Nothing else proves it. A policy may be missing, altered, not yet in effect, or not reach this
-namespace. The operator is exempt from the fence, but not for dry runs. What the fence does not
-guard, such as autoscalers, is not asked about.
+namespace. The operator is exempt from the fence, but not for dry runs. What it could not undo itself
+is held by policies that can only be read (`engine/admission.py`). What the fence does not guard, such
+as autoscalers, is not asked about.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from lazaretto.errors import Conflict, Forbidden, Invalid, NotFound
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.request import dry_run
 
+_WORST_FIRST = ("False", "Unknown", "True")
+
 
 class _Answer(Enum):
     REFUSED = "refused by the fence"
@@ -28,8 +31,16 @@ class _Answer(Enum):
     UNKNOWN = "not known"
 
 
-async def prove_fence(api: Api, plans: Sequence[ObjectPlan]) -> Finding:
-    """Try to undo what is held, object by object. Raises `Unavailable` when there was no answer."""
+async def prove_fence(api: Api, plans: Sequence[ObjectPlan], *, policies: Finding) -> Finding:
+    """Try to undo what is held, object by object; the worst answer counts, that of the policies as well.
+
+    Raises `Unavailable` when there was no answer.
+    """
+    tried = await _try(api, plans)
+    return min(tried, policies, key=lambda found: _WORST_FIRST.index(found.status))
+
+
+async def _try(api: Api, plans: Sequence[ObjectPlan]) -> Finding:
     asked = [(p, back) for p in plans if p.surface.fence and not p.changes and (back := _undoing(p))]
     answers = await asyncio.gather(*(_ask(api, plan, back) for plan, back in asked))
     by_answer = {a: [p for (p, _), given in zip(asked, answers, strict=True) if given is a] for a in _Answer}

@@ -95,7 +95,7 @@ def _contained(
         return Finding("False", reasons.CONTAINING, f"{left} compromised pods are still terminating")
     names = ", ".join(w.ref for w in demand.scale_to_zero)
     gone = f"; {lost} does not exist any more" if lost else ""
-    return Finding("True", reasons.PROVED, f"{names} at 0 replicas, no pod left (L2){gone}")
+    return Finding("True", reasons.PROVED, f"{names} at 0 replicas, no pod left{gone}")
 
 
 def _traffic(

@@ -17,7 +17,7 @@ from lazaretto.api import Containment, reasons
 from lazaretto.api.containment import Hold, JournalTarget
 from lazaretto.domain import chronicle
 from lazaretto.domain.demands import demand_of
-from lazaretto.domain.evidence import Problem
+from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.fields import Change
 from lazaretto.domain.incident_report import Progress
 from lazaretto.domain.response import Step
@@ -53,7 +53,8 @@ class Reconciler:
     """See the module's text.
 
     `guard` is told which objects are held, to be watched from then on; `changed` that a model's
-    containment began, came further, or ended. `surroundings` saves reads, and may know nothing.
+    containment began, came further, or ended. `policies` says whether admission is as it should be.
+    `surroundings` saves reads, and may know nothing.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Reconciler:
         clock: Clock,
         guard: Callable[[Key, Sequence[JournalTarget]], None],
         changed: Callable[[Key], None],
+        policies: Callable[[], Finding],
         surroundings: Surroundings | None = None,
     ) -> None:
         self._api = api
@@ -74,6 +76,7 @@ class Reconciler:
         self._clock = clock
         self._guard = guard
         self._changed = changed
+        self._policies = policies
         self._surroundings = surroundings or Surroundings()
 
     async def reconcile(self, key: Key) -> float | None:
@@ -170,9 +173,13 @@ class Reconciler:
         """Prove what is held, and that admission would refuse to undo it."""
         seen = current.live.all_workloads_seen
         proving = prove(self._api, plans=current.plans, scene=scene, demand=demand, all_workloads_seen=seen)
-        evidence, fenced = await asyncio.gather(proving, prove_fence(self._api, current.plans))
-        current.evidence = replace(evidence, fenced=fenced)
+        policies = self._policies()
+        evidence, fenced = await asyncio.gather(proving, prove_fence(self._api, current.plans, policies=policies))
+        current.evidence = evidence.behind(fenced)
         delay = NEVER if settled(evidence) and not current.outcome.problems else WAITING
+        if fenced.status != "True" and current.young:
+            # A hold takes effect in admission some milliseconds after it was stored.
+            delay = WAITING
         # Nothing is written about a lost fence: the ticker asks again.
         current.outcome.problems += fence_lost(fenced, before=containment.status.conditions)
         if current.evidence.level != containment.status.proof:

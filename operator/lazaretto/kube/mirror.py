@@ -34,7 +34,10 @@ _log = logging.getLogger(__name__)
 
 
 class Mirror(Generic[T]):
-    """The copy; see the module's text. `read` turns an object into what is kept, `keys` says how to find it."""
+    """The copy; see the module's text. `read` turns an object into what is kept, `keys` says how to find it.
+
+    `changed` is called after every change of the copy, and after each complete list.
+    """
 
     def __init__(
         self,
@@ -43,12 +46,14 @@ class Mirror(Generic[T]):
         resource: ResourceType,
         read: Callable[[Object], T],
         keys: Callable[[T], Iterable[Hashable]],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self.synced = asyncio.Event()
         self._api = api
         self._resource = resource
         self._read = read
         self._keys = keys
+        self._changed = changed
         self._kept: dict[Identity, tuple[int, T | None]] = {}
         self._found: dict[Hashable, dict[Identity, T]] = {}
         self._version = ""
@@ -106,6 +111,7 @@ class Mirror(Generic[T]):
         self._version = version
         self._heard = asyncio.get_running_loop().time()
         self.synced.set()
+        self._changed()
 
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
@@ -124,6 +130,8 @@ class Mirror(Generic[T]):
             # Otherwise an own write has already put a successor of the same name here.
             self._drop(_identity(body))
         self._version = str((body.get("metadata") or {}).get("resourceVersion") or self._version)
+        if kind != "BOOKMARK":
+            self._changed()
 
     def _number_kept(self, identity: Identity) -> int:
         number, _ = self._kept.get(identity, (0, None))

@@ -1,0 +1,86 @@
+"""The admission policies that a containment rests on while the operator is down, and whether they are as shipped. Pure.
+
+A policy is recognised by the digest of what it enforces: matches, conditions, variables, validations. What the API
+server fills in by itself is left out, and the namespace of our accounts, which an installation may choose, is made
+neutral; so the digest of a stored policy is that of its manifest. `ENFORCED` is checked against `manifests/` by a test.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+Spec = Mapping[str, Any]
+
+PREFIX = "lazaretto-"
+ACCOUNT = "system:serviceaccount:{}:lazaretto-"
+NAMESPACE = "lazaretto-system"
+"""Where the manifests install our accounts."""
+
+ENFORCED: Mapping[str, str] = {
+    "lazaretto-decisions": "7395fbedecf42c9c",
+    "lazaretto-decisions-kept": "edf79590686e3152",
+    "lazaretto-fence-definitions": "480093637b3fbe86",
+    "lazaretto-fence-pods": "d956501a19127784",
+    "lazaretto-fence-replicas": "0d8897beebe3920d",
+    "lazaretto-fence-routes": "665e33c9541e09c6",
+    "lazaretto-fence-services": "26a0de95e0dfbf65",
+    "lazaretto-fence-workloads": "b1322eda1b764939",
+    "lazaretto-incident-creators": "7f6f33e38d779081",
+    "lazaretto-journal": "e752d955655de83f",
+}
+"""Digest of each policy as it is shipped."""
+
+_DEFAULTS: Mapping[str, Any] = {
+    "matchPolicy": "Equivalent",
+    "scope": "*",
+    "objectSelector": {},
+    "namespaceSelector": {},
+}
+_ENFORCING = ("failurePolicy", "paramKind", "matchConstraints", "matchConditions", "variables", "validations")
+
+
+def digest(spec: Spec, *, namespace: str = NAMESPACE) -> str:
+    """Sixteen hexadecimal digits that differ for policies that enforce different things.
+
+    `namespace` is that of our own accounts.
+    """
+    enforced = {key: _stated(spec[key]) for key in _ENFORCING if spec.get(key)}
+    text = json.dumps(enforced, sort_keys=True, separators=(",", ":"))
+    neutral = text.replace(ACCOUNT.format(namespace), ACCOUNT.format(""))
+    return hashlib.sha256(neutral.encode()).hexdigest()[:16]
+
+
+def shortcomings(policies: Mapping[str, Spec], bindings: Collection[Spec], *, namespace: str) -> Sequence[str]:
+    """What is wrong with the policies, by name; nothing, if containment may rest on them.
+
+    A policy without a binding that denies, or with one that narrows it, enforces nothing to rest on.
+    """
+    found = []
+    for name, shipped in ENFORCED.items():
+        if name not in policies:
+            found.append(f"{name} is missing")
+        elif digest(policies[name], namespace=namespace) != shipped:
+            found.append(f"{name} was altered")
+        elif not any(_binds(each, name, policies[name]) for each in bindings):
+            found.append(f"{name} is not bound to deny everywhere")
+    return found
+
+
+def _binds(binding: Spec, name: str, policy: Spec) -> bool:
+    reference = {"selector": {}, "parameterNotFoundAction": "Allow"} if policy.get("paramKind") else None
+    return (
+        binding.get("policyName") == name
+        and "Deny" in (binding.get("validationActions") or ())
+        and not _stated(binding.get("matchResources") or {})
+        and binding.get("paramRef") == reference
+    )
+
+
+def _stated(value: Any) -> Any:
+    """The value without what the API server fills in by itself."""
+    if isinstance(value, Mapping):
+        return {k: _stated(v) for k, v in value.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+    return [_stated(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,80 @@
+"""Keeps copies of the admission policies that containment rests on, and says whether they are as shipped.
+
+Dry runs prove what the operator itself could undo. What it may not do even as a dry run, such as starting a pod or
+changing a template, is held by policies that only reading can check.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from lazaretto.api import reasons
+from lazaretto.domain.admission import NAMESPACE, PREFIX, Spec, shortcomings
+from lazaretto.domain.evidence import Finding
+from lazaretto.errors import ApiError
+from lazaretto.kube.api_server import ApiServer, Object
+from lazaretto.kube.mirror import Mirror
+from lazaretto.kube.resource import ADMISSION_BINDINGS, ADMISSION_POLICIES, SELF_REVIEWS
+
+log = logging.getLogger(__name__)
+
+AGAIN = 5.0
+_OURS = "ours"
+
+
+class Admission:
+    """See the module's text. `changed` is called when the answer may have become another one."""
+
+    def __init__(self, api: ApiServer, *, changed: Callable[[], None]) -> None:
+        self._api = api
+        self._changed = changed
+        self._namespace = NAMESPACE
+        self._policies = Mirror(api, resource=ADMISSION_POLICIES, read=_named, keys=_ours, changed=self._compare)
+        self._bindings = Mirror(api, resource=ADMISSION_BINDINGS, read=_named, keys=_ours, changed=self._compare)
+        self._last = self.finding()
+
+    def finding(self) -> Finding:
+        """Whether all of them are there, unaltered and bound; Unknown as long as they could not be read."""
+        if not (self._policies.synced.is_set() and self._bindings.synced.is_set()):
+            return Finding("Unknown", reasons.NOT_PROVED, "admission policies could not be read yet")
+        bindings = [spec for _, spec in self._bindings.find(_OURS)]
+        wrong = shortcomings(dict(self._policies.find(_OURS)), bindings, namespace=self._namespace)
+        if wrong:
+            return Finding("False", reasons.NOT_FENCED, "; ".join(wrong))
+        return Finding("True", reasons.PROVED, "admission policies are as shipped")
+
+    async def work(self) -> None:
+        """Keep the copies until cancelled."""
+        self._namespace = await self._own_namespace()
+        await asyncio.gather(self._policies.run(), self._bindings.run())
+
+    def _compare(self) -> None:
+        now = self.finding()
+        if now != self._last:
+            log.log(logging.INFO if now.status == "True" else logging.WARNING, "the fence: %s", now.message)
+            self._last = now
+            self._changed()
+
+    async def _own_namespace(self) -> str:
+        """Where our account lives; the policies name it. An administrator's account lives nowhere."""
+        body = {"apiVersion": SELF_REVIEWS.api_version, "kind": SELF_REVIEWS.kind}
+        while True:
+            try:
+                answer = await self._api.create(SELF_REVIEWS, body, namespace="", manager="lazaretto")
+            except ApiError as error:
+                log.info("own account not known yet: %s", error)
+                await asyncio.sleep(AGAIN)
+                continue
+            parts = str(((answer.get("status") or {}).get("userInfo") or {}).get("username", "")).split(":")
+            return parts[2] if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4 else NAMESPACE
+
+
+def _named(obj: Object) -> tuple[str, Spec]:
+    return str(obj["metadata"]["name"]), obj.get("spec") or {}
+
+
+def _ours(named: tuple[str, Spec]) -> tuple[str, ...]:
+    name, spec = named
+    return (_OURS,) if name.startswith(PREFIX) or str(spec.get("policyName", "")).startswith(PREFIX) else ()
