@@ -110,6 +110,7 @@ def reader(bare_server: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
         reader.seen["closed"] = reader.await_state("aii", INCIDENT, "Closed")
         reader.seen["replicas afterwards"] = bare_server.get("deployment", BAD, "-n", MODELS)["spec"]["replicas"]
         reader.seen["containments afterwards"] = bare_server.get("ctm", "-n", MODELS)["items"]
+        break_glass(reader)
     return reader
 
 
@@ -151,6 +152,17 @@ def take_off(reader: Reader) -> None:
     plane.kubectl(*scale, "--as=alice@example.com", f"--as-group={BREAK_GLASS}", "--as-group=system:masters")
     reader.follow("By hand")
     decide(reader, verb="Close")
+
+
+def break_glass(reader: Reader) -> None:
+    """The same incident comes once more, and nobody has time for approvals."""
+    again = yaml.safe_load((SAMPLES / "aiincident-manual.yaml").read_text())
+    again["metadata"]["name"] = f"{INCIDENT}-again"
+    reader.plane.apply(again, namespace=MODELS)
+    reader.await_state("aii", f"{INCIDENT}-again", "Contained")
+    reader.follow("In an emergency")
+    reader.seen["emergency"] = reader.await_state("aii", f"{INCIDENT}-again", "Released")
+    reader.seen["replicas after the emergency"] = reader.plane.get("deployment", BAD, "-n", MODELS)["spec"]["replicas"]
 
 
 def armed(reader: Reader) -> dict[str, Any]:
@@ -232,6 +244,11 @@ def test_the_sample_of_a_decision_counts_for_who_was_bound_and_for_nobody_else(r
     assert [each["by"] for each in status["approvals"]] == ["alice@example.com"]
     assert (status["approvalsRequired"], status["state"]) == (2, "Contained")
     assert "must be your own user name, alice@example.com" in reader.seen["refusal"]
+
+
+def test_an_emergency_restores_without_approvals_and_the_incident_says_so(reader: Reader) -> None:
+    assert "break-glass" in reader.seen["emergency"]["reason"]
+    assert reader.seen["replicas after the emergency"] == REPLICAS
 
 
 def test_a_containment_that_was_taken_off_by_hand_stays_off(reader: Reader) -> None:

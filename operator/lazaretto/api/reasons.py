@@ -22,6 +22,9 @@ STALLED = "Stalled"
 DEGRADED = "Degraded"
 """Something that should hold does not; Lazaretto keeps trying."""
 
+ORPHANED = "Orphaned"
+"""A Containment is held by an incident that is gone; it stays held, and the message says how to restore by hand."""
+
 # Conditions of a ProtectedModel.
 ARMED = "Armed"
 """An incident could be answered right now."""
@@ -46,6 +49,7 @@ CONTAINING = "Containing"
 PROVED = "Proved"
 NOT_PROVED = "NotProved"
 NOT_FENCED = "NotFenced"
+INCIDENT_GONE = "IncidentGone"
 NOT_REQUESTED = "NotRequested"
 NO_WAY_IN = "NoRouteOrService"
 ROUTE_NOT_REPORTED = "RouteNotReported"

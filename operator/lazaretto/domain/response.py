@@ -135,7 +135,7 @@ def _release(case: Case, assessment: Assessment, choice: PolicyChoice) -> Releas
 def _held(case: Case, hold: Hold, assessment: Assessment, choice: PolicyChoice) -> Verdict:
     release = _release(case, assessment, choice)
     if release.granted or hold.releasing:
-        names = ", ".join(a.by for a in release.counted) or "decisions that are gone by now"
+        names = ", ".join(a.by for a in release.counted) or "decisions that are gone by now, or by break-glass"
         what = "declared a false positive by" if release.false_positive else "release approved by"
         return Verdict(Step.RELEASE, reasons.RELEASING, f"{what} {names}", assessment, choice, release, hold=hold)
     hold = hold.model_copy(update={"approvals": release.required})

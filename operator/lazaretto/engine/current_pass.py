@@ -37,6 +37,8 @@ class Pass:
     back: Comeback | None = None
     facts: list[Fact] = field(default_factory=list)
     """About the containment, for every incident that holds it."""
+    orphaned: list[str] = field(default_factory=list)
+    """What people must know about holds whose incident is gone."""
     journal: Containment | None = None
     """As it is stored, before anything is written."""
 

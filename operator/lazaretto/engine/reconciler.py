@@ -29,6 +29,7 @@ from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
 from lazaretto.engine.interference import interferences
 from lazaretto.engine.journal import Journal
+from lazaretto.engine.orphans import orphans
 from lazaretto.engine.plan import ObjectPlan, gone, plan
 from lazaretto.engine.proof import prove
 from lazaretto.engine.release import comeback, marked, pruned
@@ -107,6 +108,7 @@ class Reconciler:
             delay = await self._hold(current)
         except Conflict:
             return NOW
+        current.orphaned = await orphans(self._api, known)
         self._report(current)
         if current.back is not None and current.back.complete:
             return await self._finish(current)
@@ -288,4 +290,10 @@ class Reconciler:
             if progress.released:
                 facts += [f for p in current.plans for f in chronicle.keeping(p.ref, p.uid, p.restore)]
             self._reporter.incident(incident, verdict=verdict, progress=progress, facts=facts)
-        self._reporter.containment(current.known, holds=holding, evidence=current.evidence, outcome=current.outcome)
+        self._reporter.containment(
+            current.known,
+            holds=holding,
+            evidence=current.evidence,
+            outcome=current.outcome,
+            orphaned=current.orphaned,
+        )

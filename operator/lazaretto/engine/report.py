@@ -28,6 +28,7 @@ from lazaretto.engine.store import Store
 from lazaretto.engine.triage import Known
 
 Name = tuple[str, str]
+Reported = AIIncident | Containment
 
 
 class Reporter:
@@ -93,52 +94,67 @@ class Reporter:
         found = (self._pending.get((namespace, name)) for name in names)
         return [future for future in found if future is not None]
 
-    def containment(self, known: Known, *, holds: Sequence[Hold], evidence: Evidence | None, outcome: Outcome) -> None:
+    def containment(
+        self,
+        known: Known,
+        *,
+        holds: Sequence[Hold],
+        evidence: Evidence | None,
+        outcome: Outcome,
+        orphaned: Sequence[str] = (),
+    ) -> None:
         """The standing of a model's containment after a pass."""
         if not holds:
             return
 
         def build(containment: Containment) -> ContainmentStatus:
-            return _containment_status(containment, holds, evidence, outcome, self._clock)
+            return _containment_status(containment, holds, evidence, outcome, orphaned, self._clock)
 
-        self._statuses.submit(Containment, known.namespace, known.name, build)
+        self._statuses.submit(Containment, known.namespace, known.name, build, stored=self._announce_orphaned)
+
+    def _announce_orphaned(self, old: Containment, new: Containment) -> None:
+        self._announce_condition(old, new, reasons.ORPHANED)
 
     def _announce(self, old: AIIncident, new: AIIncident) -> None:
         self._events.announce(new, [e for e in new.status.timeline if e.seq > old.status.timeline_count])
         for type_ in (reasons.STALLED, reasons.DEGRADED):
-            if is_true(new.status.conditions, type_) and not is_true(old.status.conditions, type_):
-                condition = next(c for c in new.status.conditions if c.type == type_)
-                self._events.post(
-                    new,
-                    "Warning",
-                    type_,
-                    f"{condition.reason}: {condition.message}",
-                    at=condition.last_transition_time,
-                    identity=f"{type_.lower()}-{int(condition.last_transition_time.timestamp())}",
-                )
+            self._announce_condition(old, new, type_)
+
+    def _announce_condition(self, old: Reported, new: Reported, type_: str) -> None:
+        if is_true(new.status.conditions, type_) and not is_true(old.status.conditions, type_):
+            condition = next(c for c in new.status.conditions if c.type == type_)
+            self._events.post(
+                new,
+                "Warning",
+                type_,
+                f"{condition.reason}: {condition.message}",
+                at=condition.last_transition_time,
+                identity=f"{type_.lower()}-{int(condition.last_transition_time.timestamp())}",
+            )
 
 
 def _containment_status(
-    containment: Containment, holds: Sequence[Hold], evidence: Evidence | None, outcome: Outcome, clock: Clock
+    containment: Containment,
+    holds: Sequence[Hold],
+    evidence: Evidence | None,
+    outcome: Outcome,
+    orphaned: Sequence[str],
+    clock: Clock,
 ) -> ContainmentStatus:
     old, now = containment.status, clock.now()
     generation = containment.metadata.generation
     conditions: list[Any] = list(old.conditions)
     if evidence is not None:
         conditions = with_findings(conditions, evidence.findings, generation=generation, now=now)
-    conditions = without(conditions, reasons.DEGRADED)
-    if outcome.problems:
-        message = messages_of(outcome.problems)
-        old_conditions = [*conditions, *(c for c in old.conditions if c.type == reasons.DEGRADED)]
-        conditions = set_condition(
-            old_conditions,
-            reasons.DEGRADED,
-            "True",
-            outcome.problems[0].reason,
-            message,
-            generation=generation,
-            now=now,
-        )
+    abnormal = {
+        reasons.DEGRADED: outcome.problems and (outcome.problems[0].reason, messages_of(outcome.problems)),
+        reasons.ORPHANED: orphaned and (reasons.INCIDENT_GONE, "; ".join(orphaned)),
+    }
+    for type_, found in abnormal.items():
+        if found:
+            conditions = set_condition(conditions, type_, "True", *found, generation=generation, now=now)
+        else:
+            conditions = without(conditions, type_)
     good = next((h.known_good.revision for h in reversed(holds) if h.known_good and not h.releasing), "")
     return ContainmentStatus(
         observed_generation=generation,
