@@ -13,8 +13,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NewType
 
@@ -44,6 +44,7 @@ class AuditRecord:
         response_object: Body of the answer, where the policy records it.
         user_agent: What the client calls itself.
         uri: The request's path and query.
+        annotations: What authorization and admission added.
     """
 
     verb: str
@@ -61,6 +62,7 @@ class AuditRecord:
     response_object: Any
     user_agent: str
     uri: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def dry_run(self) -> bool:
@@ -90,6 +92,7 @@ class AuditRecord:
             response_object=answer,
             user_agent=event.get("userAgent", ""),
             uri=event.get("requestURI", ""),
+            annotations=event.get("annotations", {}),
         )
 
 

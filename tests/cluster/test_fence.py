@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lazaretto.errors import Forbidden
 from lazaretto.kube.request import dry_run, json_patch
 from lazaretto.kube.resource import HTTP_ROUTES
+from tests.cluster.access import ClusterAccess
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fence_stories import (
     ATTEMPTS,
@@ -43,6 +46,36 @@ def test_refused_to_an_administrator(what: str, fenced: ControlPlane) -> None:
 @pytest.mark.parametrize("what", PASSES)
 def test_passes(what: str, fenced: ControlPlane) -> None:
     PASSES[what](Place.build(fenced))
+
+
+@dataclass(frozen=True)
+class Emergency:
+    """The cluster as somebody sees it who claims an emergency."""
+
+    cluster: ClusterAccess
+
+    def kubectl(self, *arguments: str, **more: Any) -> str:
+        groups = ("--as=ada", f"--as-group={BREAK_GLASS}", "--as-group=system:masters")
+        return self.cluster.kubectl(*arguments, *groups, **more)
+
+
+@pytest.mark.parametrize("policy", sorted(set(ATTEMPTS) - {"fence-definitions"}))
+def test_break_glass_passes_and_is_marked_in_the_audit_log(policy: str, fenced: ControlPlane) -> None:
+    place, mark = Place.build(fenced), fenced.audit.mark()
+    assert denied(lambda: ATTEMPTS[policy](place), policy)
+    ATTEMPTS[policy](Place(Emergency(fenced), place.name))  # type: ignore[arg-type]  # all that a place uses
+    key = f"lazaretto-{policy}/break-glass"
+    marks = [r.annotations[key] for r in fenced.audit.since(mark, namespace=place.name) if key in r.annotations]
+    assert marks == [f"ada undoes what incident {MODEL}-1 holds"]
+
+
+def test_what_break_glass_does_beside_it_is_not_marked(fenced: ControlPlane) -> None:
+    place, mark = Place.build(fenced), fenced.audit.mark()
+    emergency = Place(Emergency(fenced), place.name)  # type: ignore[arg-type]  # all that a place uses
+    emergency.scale(0).create(service({"app": "other"})).create(pod({"app": "other"}, name="other"))
+    records = list(fenced.audit.since(mark, namespace=place.name))
+    assert [r for r in records if r.impersonated == "ada"]
+    assert not [key for r in records for key in r.annotations if key.endswith("/break-glass")]
 
 
 def test_the_operator_s_dry_run_is_refused_so_that_it_can_prove_the_fence(fenced: ControlPlane) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from lazaretto.api import API_VERSION, KINDS
 from tests.cluster.access import ClusterAccess, KubectlError
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.installation import (
     BREAK_GLASS,
     OPERATOR,
@@ -79,10 +80,16 @@ def apply_status(
     access.kubectl("apply", "--server-side", "--subresource=status", "-f", "-", as_user=as_user, input=text)
 
 
-def test_break_glass_writes_the_journal(cluster: ClusterAccess, guarded: str) -> None:
+def test_break_glass_writes_the_journal_and_is_marked(
+    control_plane: ControlPlane, cluster: ClusterAccess, guarded: str
+) -> None:
+    mark = control_plane.audit.mark()
     flags = ("--as=ada", f"--as-group={BREAK_GLASS}", "--as-group=system:masters")
     create(cluster, containment(guarded, "m"), *flags)
     cluster.kubectl("delete", "containment", "m", "-n", guarded, *flags)
+    records = control_plane.audit.since(mark, namespace=guarded)
+    marks = [text for r in records for key, text in r.annotations.items() if key == "lazaretto-journal/break-glass"]
+    assert marks == ["ada writes containments m"] * 2
     # The group opens the policy; it grants nothing by itself.
     with pytest.raises(KubectlError, match="cannot create resource"):
         create(cluster, containment(guarded, "m"), "--as=ada", f"--as-group={BREAK_GLASS}")

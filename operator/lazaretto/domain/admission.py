@@ -1,8 +1,9 @@
 """The admission policies that a containment rests on while the operator is down, and whether they are as shipped. Pure.
 
-A policy is recognised by the digest of what it enforces: matches, conditions, variables, validations. What the API
-server fills in by itself is left out, and the namespace of our accounts, which an installation may choose, is made
-neutral; so the digest of a stored policy is that of its manifest. `ENFORCED` is checked against `manifests/` by a test.
+A policy is recognised by the digest of what it enforces: matches, conditions, variables, validations, and what it marks
+in the audit log. What the API server fills in by itself is left out, and the namespace of our accounts, which an
+installation may choose, is made neutral; so the digest of a stored policy is that of its manifest. `ENFORCED` is
+checked against `manifests/` by a test.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ ENFORCED: Mapping[str, str] = {
     "lazaretto-decisions": "7395fbedecf42c9c",
     "lazaretto-decisions-kept": "edf79590686e3152",
     "lazaretto-fence-definitions": "480093637b3fbe86",
-    "lazaretto-fence-pods": "d956501a19127784",
-    "lazaretto-fence-replicas": "0d8897beebe3920d",
-    "lazaretto-fence-routes": "665e33c9541e09c6",
-    "lazaretto-fence-services": "26a0de95e0dfbf65",
-    "lazaretto-fence-workloads": "b1322eda1b764939",
+    "lazaretto-fence-pods": "22e120758892c17b",
+    "lazaretto-fence-replicas": "c27f024cf45111b0",
+    "lazaretto-fence-routes": "76e4b2fd13a5c389",
+    "lazaretto-fence-services": "3ac69b58bf75bd71",
+    "lazaretto-fence-workloads": "b1a2efb572714ba7",
     "lazaretto-incident-creators": "7f6f33e38d779081",
-    "lazaretto-journal": "e752d955655de83f",
+    "lazaretto-journal": "1512238ad92d5722",
 }
 """Digest of each policy as it is shipped."""
 
@@ -39,7 +40,10 @@ _DEFAULTS: Mapping[str, Any] = {
     "objectSelector": {},
     "namespaceSelector": {},
 }
-_ENFORCING = ("failurePolicy", "paramKind", "matchConstraints", "matchConditions", "variables", "validations")
+_ENFORCING = (
+    *("failurePolicy", "paramKind", "matchConstraints", "matchConditions", "variables", "validations"),
+    "auditAnnotations",
+)
 
 
 def digest(spec: Spec, *, namespace: str = NAMESPACE) -> str:

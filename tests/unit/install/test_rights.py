@@ -191,7 +191,10 @@ def test_a_fence_reaches_opted_in_namespaces_and_no_others(name: str) -> None:
     exempt = " ".join(each["expression"] for each in spec["matchConditions"])
     assert f"system:serviceaccount:{NAMESPACE}:lazaretto-operator" in exempt
     assert "request.?dryRun.orValue(false)" in exempt
-    assert "lazaretto:break-glass" in exempt
+    variables = {each["name"]: each["expression"] for each in spec["variables"]}
+    assert variables["emergency"] == "'lazaretto:break-glass' in request.userInfo.?groups.orValue([])"
+    assert all(each["expression"].startswith("variables.emergency || ") for each in spec["validations"])
+    assert [each["key"] for each in spec["auditAnnotations"]] == ["break-glass"]
 
 
 def test_every_fence_is_installed() -> None:
