@@ -20,6 +20,7 @@ from tests.cluster.installation import (
     CLUSTER,
     ELSEWHERE,
     OPTED_IN,
+    await_open,
     containment,
     decision,
     denied,
@@ -74,6 +75,13 @@ def active(cluster: ClusterAccess) -> None:
     for policy, request in requests.items():
         until(functools.partial(denied, request, policy))
     cluster.kubectl("delete", "namespace", place, "--wait=false")
+
+
+@pytest.fixture
+def recovered(cluster: ClusterAccess) -> Iterator[None]:
+    """For tests that take the API server away: ends once opted-in namespaces are open again."""
+    yield
+    await_open(cluster)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Objects are as small as their kind allows. `refused` names the admission policy 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from lazaretto.api import API_VERSION
 from tests.cluster.access import ClusterAccess, KubectlError
+from tests.cluster.waiting import until
 from tests.unit.install.sources import NAMESPACE
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:lazaretto-operator"
@@ -60,6 +62,29 @@ def dry_run(cluster: ClusterAccess, obj: Mapping[str, Any], *flags: str, as_user
 
 def refused(policy: str, message: str = "") -> Any:
     return pytest.raises(KubectlError, match=rf"ValidatingAdmissionPolicy 'lazaretto-{policy}'.*denied.*{message}")
+
+
+def fails(call: Callable[[], object]) -> bool:
+    """Whether kubectl fails."""
+    try:
+        call()
+    except KubectlError:
+        return True
+    return False
+
+
+def await_open(cluster: ClusterAccess) -> None:
+    """Waits until opted-in namespaces take what they must.
+
+    A server that starts looks for the kinds of policies' parameters at once, and then every 30 s; until it has found
+    them it refuses whatever such policies match.
+    """
+    place = f"test-open-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "namespace", place)
+    cluster.kubectl("label", "namespace", place, "lazaretto.dev/protected=true")
+    attempt = ("create", "deployment", "probe", "--image=probe", "--replicas=0", "-n", place, "--dry-run=server")
+    until(lambda: not fails(lambda: cluster.kubectl(*attempt)), what="opted-in namespaces are open")
+    cluster.kubectl("delete", "namespace", place, "--wait=false")
 
 
 def grant(cluster: ClusterAccess, namespace: str, user: str, *rules: tuple[str, str, str]) -> None:

@@ -169,6 +169,7 @@ def test_admission_policies_are_enforced(control_plane: ControlPlane, namespace:
         control_plane.kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", name)
 
 
+@pytest.mark.usefixtures("recovered")
 def test_killed_server_comes_back_with_its_data(control_plane: ControlPlane, namespace: str) -> None:
     if not control_plane.pids:
         pytest.skip("another process runs this control plane")

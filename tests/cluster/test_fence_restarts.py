@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +18,13 @@ from tests.cluster.access import KubectlError
 from tests.cluster.binaries import gateway_crds
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fence_stories import ATTEMPTS, BAD_LABELS, DRY, Place, pod
-from tests.cluster.installation import BREAK_GLASS, denied
+from tests.cluster.installation import BREAK_GLASS, await_open, denied, fails
+from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
+from tests.e2e.raw_api import RawApi
+from tests.e2e.scene import Stage
 from tests.e2e.shapes import BAD
-from tests.unit.install.sources import FENCE, REPOSITORY
+from tests.unit.install.sources import FENCE, NAMESPACE, REPOSITORY
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -34,6 +40,12 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
         for folder in ("crds", "manifests/base"):
             plane.apply_folder(REPOSITORY / folder)
         yield plane
+
+
+@pytest.fixture(autouse=True)
+def opened(own: ControlPlane) -> None:
+    """The test before may have restarted the API server."""
+    await_open(own)
 
 
 @pytest.fixture
@@ -64,7 +76,7 @@ def test_an_api_server_that_comes_back_never_lets_anything_through(own: ControlP
             try:
                 place.scale(1, DRY)
             except KubectlError as error:
-                answers.append("refused" if "fence-replicas" in error.stderr else error.stderr)
+                answers.append("refused" if "is contained by incident" in error.stderr else error.stderr)
             else:
                 answers.append("passed")
 
@@ -78,6 +90,23 @@ def test_an_api_server_that_comes_back_never_lets_anything_through(own: ControlP
         enough.set()
         hammering.join()
     assert "passed" not in answers
+
+
+def test_an_incident_that_falls_into_a_restart_is_contained_after_it(own: ControlPlane, tmp_path: Path) -> None:
+    """A server that started is closed to the operator too, until it has found the parameters' kind."""
+    account = own.service_account_kubeconfig(NAMESPACE, "lazaretto-operator")
+    with OperatorProcess(tmp_path / "operator", account), closing(RawApi(own.kubeconfig)) as admin:
+        stage = Stage(own, admin)
+        scene = stage.build()
+        originals = scene.specs()
+        own.restart_apiserver()
+        begun = time.monotonic()
+        until(lambda: not fails(scene.report), what="the incident is stored")
+        scene.contained()
+        print(f"contained {time.monotonic() - begun:.1f} s after the API server was ready again")
+        scene.release()
+        assert scene.specs() == originals
+        stage.clear()
 
 
 def test_lost_kinds_close_opted_in_namespaces_and_no_others(own: ControlPlane, place: Place, elsewhere: str) -> None:
@@ -109,12 +138,3 @@ def test_policies_that_are_removed_first_leave_nothing_closed(own: ControlPlane,
 
 def test_a_namespace_with_a_contained_model_can_be_deleted(own: ControlPlane, place: Place) -> None:
     own.kubectl("delete", "namespace", place.name, "--timeout=90s")
-
-
-def fails(call: Callable[[], object]) -> bool:
-    """Whether kubectl fails."""
-    try:
-        call()
-    except KubectlError:
-        return True
-    return False

@@ -218,6 +218,7 @@ def test_wrong_token_stores_nothing(
     assert incidents_in(cluster, namespace) == []
 
 
+@pytest.mark.usefixtures("recovered")
 def test_api_server_away_is_503_and_alertmanager_delivers_when_it_is_back(
     control_plane: ControlPlane,
     cluster: ClusterAccess,

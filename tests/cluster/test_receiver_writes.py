@@ -181,6 +181,7 @@ def test_latency_of_a_first_alert(
     print(f"POST of one new alert: p50 {taken[20]:.1f} ms, p95 {taken[38]:.1f} ms (create or patch, plain HTTP)")
 
 
+@pytest.mark.usefixtures("recovered")
 def test_starts_while_the_api_server_is_away(
     control_plane: ControlPlane, cluster: ClusterAccess, tmp_path: Path
 ) -> None:
