@@ -59,7 +59,7 @@ def error_of(response: Response, request: Request) -> ApiError | None:
 
 
 def _kind_of(status: int, said: Mapping[str, Any], request: Request) -> type[ApiError]:
-    if status in _RETRIABLE:
+    if status in _RETRIABLE or (status in (403, 422) and _not_ready(said)):
         return Unavailable
     if status == 409:
         return AlreadyExists if said.get("reason") == "AlreadyExists" else Conflict
@@ -67,6 +67,16 @@ def _kind_of(status: int, said: Mapping[str, Any], request: Request) -> type[Api
         return Conflict
     by_status: dict[int, type[ApiError]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 410: Expired}
     return by_status.get(status, Invalid)
+
+
+def _not_ready(said: Mapping[str, Any]) -> bool:
+    """Whether the server could not ask an admission policy, instead of having asked it.
+
+    One that has just started may look for the kind of a policy's parameters before it serves it, and looks again
+    after 30 s (k8s.io/apiserver, admission/plugin/policy/generic).
+    """
+    message = str(said.get("message", ""))
+    return "AdmissionPolicy" in message and "failed to configure " in message
 
 
 def _does_not_apply(said: Mapping[str, Any]) -> bool:

@@ -100,6 +100,29 @@ def test_a_guard_that_does_not_hold_is_told_from_what_is_refused_for_what_it_say
     assert type(error_of(answer(422, "Invalid", details=details), MERGE)) is Invalid
 
 
+NOT_READY = (
+    "ValidatingAdmissionPolicy 'p' denied request: failed to configure policy: failed to find resource referenced by"
+    " paramKind: 'lazaretto.dev/v1alpha1, Kind=Containment'"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (422, NOT_READY, Unavailable),
+        (403, NOT_READY, Unavailable),
+        (403, NOT_READY.replace("policy:", "binding:"), Unavailable),
+        (422, "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: replicas stay at 0", Invalid),
+        (403, "ValidatingAdmissionPolicy 'p' with binding 'p' denied request: replicas stay at 0", Forbidden),
+        (422, "failed to configure policy", Invalid),
+        (404, NOT_READY, NotFound),
+    ],
+)
+def test_admission_that_is_not_ready_yet_is_worth_another_try(status: int, message: str, kind: type[ApiError]) -> None:
+    causes = {"causes": [{"message": message}]}
+    assert type(error_of(answer(status, "Invalid", message=message, details=causes), GUARDED)) is kind
+
+
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_a_success_is_no_error(status: int) -> None:
     assert error_of(Response(status, {}, b""), GET) is None
