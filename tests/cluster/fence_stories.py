@@ -10,8 +10,9 @@ from typing import Any
 from lazaretto.kube.request import Request, merge_patch
 from lazaretto.kube.resource import DEPLOYMENTS
 from tests.cluster.access import ClusterAccess
-from tests.cluster.installation import BREAK_GLASS, OPERATOR, create, resource
+from tests.cluster.installation import BREAK_GLASS, OPERATOR, create, denied, resource
 from tests.cluster.own_client import send_patch
+from tests.cluster.waiting import until
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape, workloads
 from tests.unit.install.sources import NAMESPACE
 
@@ -90,10 +91,30 @@ def wake(place: Place) -> Request:
     return merge_patch(DEPLOYMENTS, scale, namespace=place.name, name=BAD, manager="test", subresource="scale")
 
 
-def pod(labels: Json, *, name: str = "stray") -> Json:
-    container = {"name": "c", "image": "registry.example/vllm"}
+def pod(labels: Json, *, name: str = "stray", image: str = "registry.example/vllm") -> Json:
+    container = {"name": "c", "image": image}
     metadata = {"name": name, "labels": labels}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}}
+
+
+BLOCKED = "sha256:" + "b" * 64
+IMAGE = f"registry.example/vllm@{BLOCKED}"
+OTHER = {"app": "other"}
+TO_BLOCKED = [{"op": "replace", "path": "/spec/containers/0/image", "value": IMAGE}]
+
+
+def blocking(place: Place) -> Place:
+    """The hold blocks an image as well; waits until admission has heard of it."""
+    place.hold(blockedImages=[BLOCKED])
+    until(lambda: denied(lambda: place.create(pod(OTHER, image=IMAGE), DRY), "fence-pods"), what="the image is blocked")
+    return place
+
+
+def beside(image: str) -> Json:
+    """A pod whose init container runs this."""
+    body = pod(OTHER)
+    body["spec"]["initContainers"] = [{"name": "i", "image": image}]
+    return body
 
 
 def service(selector: Json, *, name: str = "stray") -> Json:
@@ -137,6 +158,16 @@ REFUSED: dict[str, tuple[str, Callable[[Place], object]]] = {
         "fence-pods",
         lambda p: p.create(pod({"app": "other"})).patch("pod/stray", {"metadata": {"labels": BAD_LABELS}}),
     ),
+    "a pod with a blocked image": ("fence-pods", lambda p: blocking(p).create(pod(OTHER, image=IMAGE))),
+    "a blocked image by tag and digest": (
+        "fence-pods",
+        lambda p: blocking(p).create(pod(OTHER, image=f"elsewhere.example/x:v1@{BLOCKED}")),
+    ),
+    "a blocked init container": ("fence-pods", lambda p: blocking(p).create(beside(IMAGE))),
+    "a pod given a blocked image": (
+        "fence-pods",
+        lambda p: blocking(p).create(pod(OTHER, name="given")).patch("pod/given", TO_BLOCKED),
+    ),
     "a new Service": ("fence-services", lambda p: p.create(service(BAD_LABELS))),
     "a wider Service": ("fence-services", lambda p: p.create(service({"app": MODEL}))),
     "another Service moved": (
@@ -158,6 +189,7 @@ PASSES: dict[str, Callable[[Place], object]] = {
     "deletion": lambda p: p.without_workload(),
     "a good pod": lambda p: p.create(pod({"app": MODEL, "revision": "v1"})),
     "a pod without labels": lambda p: p.create(pod({})),
+    "another image": lambda p: blocking(p).create(pod(OTHER, image=f"registry.example/vllm@sha256:{'a' * 64}")),
     "a Service of something else": lambda p: p.create(service({"app": "other"})),
     "a Service without selector": lambda p: p.create(service({})),
     "a held Service's ports": lambda p: p.patch(f"service/{BAD}", {"spec": {"sessionAffinity": "ClientIP"}}),

@@ -17,6 +17,8 @@ from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Ru
 
 JsonText = Annotated[str, Field(max_length=8192)]
 
+ImageDigest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+
 FieldPath = Annotated[str, Field(min_length=1, max_length=320)]
 
 MOST_WORKLOADS = 16
@@ -29,6 +31,7 @@ MOST_FIELDS = 32
 MOST_LET_GO = 16
 """Fields of one object that are let go at a time while others of it stay held."""
 MOST_SUPERSEDED = 4
+MOST_IMAGES = 32
 MOST_CUT_OFF = 64
 """Services that admission keeps routes away from."""
 
@@ -64,6 +67,8 @@ class Hold(ApiModel):
     """Where traffic goes."""
     fallback: ServiceReference | None = None
     """Where traffic goes if no revision is known to be good."""
+    blocked_images: Annotated[list[ImageDigest], Field(max_length=MOST_IMAGES), Atomic()] = []
+    """Digests of images with which no pod is started in the namespace."""
     shift_traffic: bool = True
     scale_to_zero: bool = True
     since: Timestamp

@@ -31,6 +31,10 @@ class Actions(ApiModel):
     """Move routes and Services to the known-good revision, or to the fallback."""
     scale_to_zero: bool = True
     """Scale compromised workloads to zero, and hold their autoscalers."""
+    block_images: bool = False
+    """Have the API server refuse every pod of the namespace with an image of a compromised workload, if its template
+    names that by digest and the known-good revision does not run it as well. Other models that share the image cannot
+    start pods either."""
 
 
 class KnownGoodRule(ApiModel):

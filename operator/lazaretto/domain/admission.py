@@ -24,7 +24,7 @@ ENFORCED: Mapping[str, str] = {
     "lazaretto-decisions": "7395fbedecf42c9c",
     "lazaretto-decisions-kept": "edf79590686e3152",
     "lazaretto-fence-definitions": "480093637b3fbe86",
-    "lazaretto-fence-pods": "22e120758892c17b",
+    "lazaretto-fence-pods": "dd4a0e143b461e57",
     "lazaretto-fence-replicas": "c27f024cf45111b0",
     "lazaretto-fence-routes": "76e4b2fd13a5c389",
     "lazaretto-fence-services": "3ac69b58bf75bd71",

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
+_DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _CONTAINER_FIELDS = (
     "name",
     "image",
@@ -45,8 +47,14 @@ def identity_of(template: Mapping[str, Any]) -> str:
 
 
 def images_of(template: Mapping[str, Any]) -> list[str]:
-    """Images of the template's containers, for people."""
+    """Images of the template's containers, as written."""
     return [str(c.get("image", ""))[:512] for c in (template.get("spec") or {}).get("containers") or ()][:16]
+
+
+def image_digest(image: str) -> str:
+    """The digest by which an image reference names its content; empty if it names it otherwise, as by a tag."""
+    _, _, digest = image.partition("@")
+    return digest if _DIGEST.fullmatch(digest) else ""
 
 
 def revision_name(model: str, identity: str) -> str:

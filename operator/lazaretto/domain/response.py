@@ -14,7 +14,7 @@ from enum import Enum
 
 from lazaretto.api import reasons
 from lazaretto.api.aiincident import AIIncident
-from lazaretto.api.containment import MOST_WORKLOADS, Hold, KnownGood
+from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood
 from lazaretto.api.incidentdecision import IncidentDecision
 from lazaretto.api.modelrevision import ModelRevision
 from lazaretto.api.protectedmodel import ProtectedModel
@@ -231,12 +231,20 @@ def _propose(
         if good and good.revision
         else None,
         fallback=fallback,
+        blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
         shift_traffic=policy.spec.actions.shift_traffic,
         scale_to_zero=policy.spec.actions.scale_to_zero,
         since=case.now,
         approvals=approvals,
     )
     return hold, ("", "")
+
+
+def _blocked(diagnosis: Diagnosis) -> list[str]:
+    """Images of compromised workloads, without those that the known-good revision runs as well."""
+    good = diagnosis.known_good.workload.image_digests if diagnosis.known_good else frozenset()
+    bad = {digest for w in diagnosis.compromised for digest in w.image_digests}
+    return sorted(bad - good)[:MOST_IMAGES]
 
 
 def _describe(hold: Hold, *, why_not: str) -> str:
@@ -250,4 +258,6 @@ def _describe(hold: Hold, *, why_not: str) -> str:
         parts.append(f"cut traffic to {bad}; nothing serves instead: no known-good ({why_not})")
     if hold.scale_to_zero:
         parts.append(f"scale {bad} to 0 and hold its autoscalers")
+    if hold.blocked_images:
+        parts.append(f"refuse pods with {', '.join(hold.blocked_images)}")
     return "; ".join(parts)

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from lazaretto.api.containment import CompromisedWorkload
 from lazaretto.api.references import ServiceReference, WorkloadIdentity
+from lazaretto.domain.identity import image_digest
 
 Labels = Mapping[str, str]
 
@@ -43,6 +44,11 @@ class Workload:
     def identified(self) -> WorkloadIdentity:
         """The reference that survives in the journal."""
         return WorkloadIdentity.model_validate({"kind": self.kind, "name": self.name, "uid": self.uid})
+
+    @property
+    def image_digests(self) -> frozenset[str]:
+        """Digests of those of its images that are named by digest."""
+        return frozenset(filter(None, map(image_digest, self.images)))
 
     def condemned(self, *, beside: Workload | None = None) -> CompromisedWorkload:
         """The same as compromised, with the labels by which its pods are told from those `beside`."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from lazaretto.api.meta import Digest, Name
-from lazaretto.domain.identity import identity_of, images_of, revision_name
+from lazaretto.domain.identity import identity_of, image_digest, images_of, revision_name
 
 Json = dict[str, Any]
 
@@ -245,6 +245,23 @@ def test_images_are_told_in_order_and_within_bounds() -> None:
     assert images_of(TEMPLATE) == ["vllm:1", "proxy:1"]
     many = {"spec": {"containers": [{"image": "x" * 600}, {}] * 10}}
     assert images_of(many) == ["x" * 512, ""] * 8
+
+
+@pytest.mark.parametrize(
+    ("image", "digest"),
+    [
+        (f"registry.example:5000/a/vllm@sha256:{'0a' * 32}", f"sha256:{'0a' * 32}"),
+        (f"vllm:v1@sha256:{'0a' * 32}", f"sha256:{'0a' * 32}"),
+        ("vllm:v1", ""),
+        ("", ""),
+        (f"vllm@sha256:{'0A' * 32}", ""),
+        (f"vllm@sha256:{'0a' * 31}", ""),
+        (f"vllm@sha512:{'0a' * 64}", ""),
+        (f"vllm@sha256:{'0a' * 32}\n", ""),
+    ],
+)
+def test_an_image_is_known_by_its_digest_and_by_nothing_else(image: str, digest: str) -> None:
+    assert image_digest(image) == digest
 
 
 def test_the_name_of_a_record_is_valid_for_the_longest_model() -> None:

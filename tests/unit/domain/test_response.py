@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from lazaretto.api.references import ServiceReference
 from lazaretto.api.responsepolicy import Actions, KnownGoodRule, ReleaseRule
 from lazaretto.api.taxonomy import Impact
 from lazaretto.domain.response import Step
+from lazaretto.domain.scene import Workload
 from tests.unit.domain.cases import APPROVE, BAD, GOOD, HOLD, INCIDENT, OBSERVE, REVISIONS, answer, decided
 from tests.unit.domain.objects import alert, at, incident, model, policy, revision, workload
 
@@ -188,6 +190,31 @@ def test_the_policy_says_which_actions_are_taken(actions: Actions, message: str)
     assert verdict.message == message
     assert verdict.hold is not None
     assert (verdict.hold.shift_traffic, verdict.hold.scale_to_zero) == (actions.shift_traffic, actions.scale_to_zero)
+
+
+def pinned(of: Workload, *digits: str) -> Workload:
+    images = tuple(f"registry.example/vllm@sha256:{digit * 64}" for digit in digits)
+    return replace(of, images=(*images, "registry.example/proxy:1"))
+
+
+@pytest.mark.parametrize(
+    ("bad", "good", "blocked"),
+    [("1", "2", "1"), ("12", "2", "1"), ("1", "1", ""), ("21", "3", "12"), ("", "2", "")],
+    ids=["apart", "one shared", "all shared", "sorted", "by tag alone"],
+)
+def test_images_are_blocked_by_digest_if_the_policy_says_so_and_the_good_one_does_not_run_them(
+    bad: str, good: str, blocked: str
+) -> None:
+    workloads = [pinned(BAD, *bad), pinned(GOOD, *good)]
+    asked = policy(mode="Automatic", actions=Actions(block_images=True))
+    verdict = answer(policies=[asked], workloads=workloads)
+    assert verdict.hold is not None
+    expected = [f"sha256:{digit * 64}" for digit in blocked]
+    assert verdict.hold.blocked_images == expected
+    assert [digest in verdict.message for digest in expected] == [True] * len(blocked)
+    silent = answer(policies=[policy(mode="Automatic")], workloads=workloads)
+    assert silent.hold is not None
+    assert silent.hold.blocked_images == []
 
 
 def test_a_fallback_is_used_only_while_nothing_is_known_to_be_good() -> None:
