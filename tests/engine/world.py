@@ -16,6 +16,7 @@ from lazaretto.api import KINDS, AIIncident, Containment
 from lazaretto.api.containment import JournalTarget
 from lazaretto.domain.fields import Fields
 from lazaretto.engine.event_writer import EventWriter
+from lazaretto.engine.opposition import Opposition
 from lazaretto.engine.reconciler import NOW, SOON, Reconciler
 from lazaretto.engine.report import Reporter
 from lazaretto.engine.status_writer import StatusWriter
@@ -197,8 +198,15 @@ class Operator:
         self.store = Store()
         statuses, events = StatusWriter(api, self.store), EventWriter(api)
         self.reporter = Reporter(self.store, statuses, events, clock=NoonClock())
+        self.opposition = Opposition()
         self.reconciler = Reconciler(
-            api, self.store, self.reporter, clock=NoonClock(), guard=self._guard, changed=self.changed.append
+            api,
+            self.store,
+            self.reporter,
+            clock=NoonClock(),
+            guard=self._guard,
+            changed=self.changed.append,
+            opposition=self.opposition,
         )
         self._lanes = [asyncio.create_task(work) for work in (statuses.work(), statuses.work(), events.work())]
         self.hear()
@@ -214,6 +222,7 @@ class Operator:
     def hear(self) -> None:
         """The watches tell everything that has happened."""
         self.world.tell(self.store)
+        self.opposition.stirred(KEY)
 
     async def once(self, *, hear: bool = True) -> float | None:
         """One pass, with everything that it hands to the other lanes. Raises what the pass raises."""

@@ -15,6 +15,7 @@ from lazaretto.engine.apply import Outcome
 from lazaretto.engine.gather import Live
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.engine.release import Comeback
+from lazaretto.engine.store import Key
 from lazaretto.engine.triage import Known, Triage
 from lazaretto.traffic.registry import SERVICE
 
@@ -33,10 +34,17 @@ class Pass:
     outcome: Outcome = field(default_factory=Outcome)
     evidence: Evidence | None = None
     back: Comeback | None = None
+    contested: str | None = None
+    """What is fought over; "" for nothing, None if that is not known."""
     facts: list[Fact] = field(default_factory=list)
     """About the containment, for every incident that holds it."""
     journal: Containment | None = None
     """As it is stored, before anything is written."""
+
+    @property
+    def key(self) -> Key:
+        """What the pass is about, once it is about a model."""
+        return self.known.namespace, self.known.name
 
 
 _AS_FAR_AS_IT_GOES = (
