@@ -29,7 +29,7 @@ from lazaretto.engine.gather import Live, confirm, gather, scene_of
 from lazaretto.engine.interference import interferences
 from lazaretto.engine.journal import Journal
 from lazaretto.engine.opposition import Opposition, Writes
-from lazaretto.engine.plan import gone, plan
+from lazaretto.engine.plan import gone, plan, surplus
 from lazaretto.engine.proof import prove
 from lazaretto.engine.release import comeback, marked, pruned
 from lazaretto.engine.report import Reporter
@@ -228,6 +228,7 @@ class Reconciler:
             holds=holds,
             targets=targets,
             cut_off=cut_off,
+            restored=surplus(current.live, known.containment),
         )
         if known.containment is None:
             self._changed(current.key)
