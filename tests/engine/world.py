@@ -58,6 +58,8 @@ class World:
 
     def __init__(self, shape: Shape | None = None, *, more: Sequence[Object] = ()) -> None:
         self.api = MemoryApi()
+        # Most clusters have no KEDA; who wants it takes this away.
+        self.api.absent = {"scaledobjects"}
         shape = shape or Shape()
         for body in [*workloads(shape), *more, *attestation(shape), *protection(shape)]:
             self.add(body)

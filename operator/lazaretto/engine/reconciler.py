@@ -140,6 +140,7 @@ class Reconciler:
             model=known.model,
             containment=known.containment,
             familiar=self._surroundings.of((known.namespace, known.name)),
+            absent=self._surroundings.absent,
         )
 
     async def _hold(self, current: Pass) -> float | None:
