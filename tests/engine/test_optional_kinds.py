@@ -19,7 +19,7 @@ SCALED = {
 PAUSED = {"autoscaling.keda.sh/paused": "true", "autoscaling.keda.sh/paused-replicas": "0"}
 
 
-def annotations(world: World) -> object:
+def noted(world: World) -> object:
     return world.read("ScaledObject", BAD)["metadata"]["annotations"]
 
 
@@ -32,10 +32,10 @@ def with_keda() -> World:
 async def test_a_scaled_object_is_held_and_given_back(begin: Callable[..., Operator]) -> None:
     operator = begin(with_keda())
     world = await contained(operator)
-    assert annotations(world) == {"team": "x", **PAUSED}
+    assert noted(world) == {"team": "x", **PAUSED}
     world.approve()
     await operator.settle()
-    assert annotations(world) == {"team": "x"}
+    assert noted(world) == {"team": "x"}
     assert world.containment is None
 
 
@@ -60,6 +60,6 @@ def test_what_is_installed_while_a_model_is_held_is_found_by_the_survey() -> Non
         world.api.absent = set()
         world.add(SCALED)
         await asyncio.sleep(SURVEY_EVERY * 1.2 + TICK * 1.2 + 5.0)
-        assert annotations(world) == {"team": "x", **PAUSED}
+        assert noted(world) == {"team": "x", **PAUSED}
 
     run(story)
