@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ MONITORING = ("prometheus", "promtool", "alertmanager", "amtool")
 ALL = tuple(name for product in products() for name in product.programs)
 
 _GATEWAY_CRDS = ("config/crd/standard/*.yaml",)
+_KEDA_CRDS = ("config/crd/bases/keda.sh_scaledobjects.yaml",)
 _KWOK_STAGES = ("kustomize/stage/node/fast/node-*.yaml", "kustomize/stage/pod/fast/pod-*.yaml")
 
 
@@ -85,6 +87,11 @@ def gateway_crds(*, say: Callable[[str], None] = say) -> list[Path]:
     return _module_files("sigs.k8s.io/gateway-api", folder="gateway-api", patterns=_GATEWAY_CRDS, say=say)
 
 
+def keda_crds(*, say: Callable[[str], None] = say) -> list[Path]:
+    """Returns the definition of KEDA's ScaledObject."""
+    return _module_files("github.com/kedacore/keda/v2", folder="keda", patterns=_KEDA_CRDS, say=say)
+
+
 def kwok_stages(*, say: Callable[[str], None] = say) -> list[Path]:
     """Returns upstream's stages that make fake nodes and pods ready, and deleted pods gone, at once."""
     return _module_files("sigs.k8s.io/kwok", folder="kubernetes", patterns=_KWOK_STAGES, say=say)
@@ -107,7 +114,9 @@ def _built(product: Product, *, names: Sequence[str], say: Callable[[str], None]
 def _module_files(module: str, *, folder: str, patterns: Sequence[str], say: Callable[[str], None]) -> list[Path]:
     version = pinned(folder, module=module)
     key = hashlib.sha256("\0".join(patterns).encode()).hexdigest()[:12]
-    entry = CacheEntry(cache_root() / "data" / f"{Path(module).name}-{version}-{key}", say=say)
+    # The last part of a module's path may be its major version, which is no name.
+    name = next(part for part in reversed(module.split("/")) if not re.fullmatch(r"v\d+", part))
+    entry = CacheEntry(cache_root() / "data" / f"{name}-{version}-{key}", say=say)
     if not entry.complete():
         with entry.locked() as scratch:
             say(f"copying data files of {module} {version} from its Go module")

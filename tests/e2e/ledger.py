@@ -23,6 +23,7 @@ ALLOWED = {
             *(f"{verb} {kind}" for verb in ("get", "list", "watch") for kind in ("deployments", "services")),
             *(f"{verb} horizontalpodautoscalers" for verb in ("get", "list", "watch", "patch")),
             *(f"{verb} {kind}" for verb in ("get", "list", "watch", "patch") for kind in ("httproutes", "grpcroutes")),
+            *(f"{verb} scaledobjects" for verb in ("get", "list", "watch", "patch")),
             *("patch deployments/scale", "patch services", "list pods", "list endpointslices", "create events"),
             *(f"{verb} containments" for verb in ("get", "create", "patch", "delete")),
             *(f"patch {kind} (dry run)" for kind in ("deployments/scale", "services", "httproutes", "grpcroutes")),

@@ -24,6 +24,7 @@ _GROUPS = {
     "horizontalpodautoscalers": "apis/autoscaling/v2",
     "httproutes": "apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "apis/gateway.networking.k8s.io/v1",
+    "scaledobjects": "apis/keda.sh/v1alpha1",
     "endpointslices": "apis/discovery.k8s.io/v1",
     **dict.fromkeys(("rolebindings", "roles", "clusterroles"), "apis/rbac.authorization.k8s.io/v1"),
     **dict.fromkeys(("services", "pods", "events", "serviceaccounts", "namespaces"), "api/v1"),

@@ -63,6 +63,7 @@ def test_all_are_under_way_at_once() -> None:
     assert travelling(scene()) == 1.0
 
 
+UID = World().read("Deployment", GOOD)["metadata"]["uid"]
 FORBIDDEN = Problem(reasons.FORBIDDEN, f"may not write Deployment/{GOOD}: made up")
 
 
@@ -75,10 +76,10 @@ LONG = Problem(reasons.NOT_WRITTEN, f"Deployment/{GOOD} not written: {'x' * 256}
     [
         (failure(409, "Conflict"), Outcome(written=2, stale=1)),
         (failure(404, "NotFound"), Outcome(written=2, stale=1)),
-        (failure(403, "Forbidden"), Outcome(2, 0, [FORBIDDEN])),
-        (failure(401, "Unauthorized"), Outcome(2, 0, [FORBIDDEN])),
-        (failure(422, "Invalid", cause="spec.replicas: too many"), Outcome(2, 0, [NOT_WRITTEN])),
-        (failure(422, "Invalid", message="x" * 1000, cause="the whole object"), Outcome(2, 0, [LONG])),
+        (failure(403, "Forbidden"), Outcome(2, 0, [FORBIDDEN], {UID: FORBIDDEN})),
+        (failure(401, "Unauthorized"), Outcome(2, 0, [FORBIDDEN], {UID: FORBIDDEN})),
+        (failure(422, "Invalid", cause="spec.replicas: too many"), Outcome(2, 0, [NOT_WRITTEN], {UID: NOT_WRITTEN})),
+        (failure(422, "Invalid", message="x" * 1000, cause="the whole object"), Outcome(2, 0, [LONG], {UID: LONG})),
         (failure(500, "InternalError"), Outcome(2, 0, [NOT_WRITTEN])),
     ],
     ids=lambda value: str(value.status) if isinstance(value, Response) else "",

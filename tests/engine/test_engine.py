@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lazaretto.api import KINDS, AIIncident, Containment
+from lazaretto.domain.pace import LONGEST_PAUSE
 from lazaretto.engine import reconciler
 from lazaretto.engine.engine import TICK
 from lazaretto.engine.reconciler import STALLED
@@ -136,7 +137,7 @@ def test_a_write_that_is_never_accepted_is_no_busy_loop_and_stops_nothing_else(c
         assert running.state() == state
         assert running.world.read("Deployment", BAD)["spec"]["replicas"] == 0
         running.world.api.hook = None
-        await running.contained(seconds=10.0)
+        await running.contained(seconds=LONGEST_PAUSE + 10.0)
 
     run(story)
 

@@ -9,6 +9,8 @@ import pytest
 
 from lazaretto.api import Containment
 from lazaretto.api.aiincident import TimelineEntry
+from lazaretto.api.containment import MOST_TARGETS
+from lazaretto.engine.plan import KEPT_OF_GONE
 from lazaretto.engine.reconciler import SOON, WAITING
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape, policy
 from tests.engine.edits import Edit, behavior, contained, replicas, weight
@@ -111,6 +113,25 @@ async def test_a_target_that_is_made_anew_is_held_again_with_a_base_of_its_own(b
     await operator.settle()
     assert world.read("Deployment", BAD)["spec"]["replicas"] == 5
     assert world.containment is None
+    assert_lawful(world)
+
+
+async def test_a_target_that_is_made_anew_for_ever_is_held_every_time(begin: Callable[..., Operator]) -> None:
+    operator = begin()
+    world = await contained(operator)
+    for number in range(MOST_TARGETS + 5):
+        new = made_anew(world, "Deployment", BAD, replicas(number + 1))
+        world.bases[new] = {"spec.replicas": number + 1}
+        await operator.settle()
+        assert world.read("Deployment", BAD)["spec"]["replicas"] == 0
+    assert world.containment is not None
+    assert len([t for t in world.containment.spec.targets if t.kind == "Deployment"]) <= KEPT_OF_GONE + 1
+    (fought,) = told(world, "Contested")
+    assert fought.object == f"Deployment/{BAD}"
+    world.approve()
+    await operator.settle()
+    assert world.read("Deployment", BAD)["spec"]["replicas"] == MOST_TARGETS + 5
+    assert world.read("Containment", MODEL) is None
     assert_lawful(world)
 
 

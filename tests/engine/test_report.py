@@ -19,16 +19,18 @@ from lazaretto.domain.response import Step, Verdict
 from lazaretto.domain.severity import assess
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
+from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.event_writer import EventWriter
+from lazaretto.engine.gather import Live
 from lazaretto.engine.report import Reporter
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
-from lazaretto.engine.triage import Known
+from lazaretto.engine.triage import Known, Triage
 from lazaretto.errors import Forbidden
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.resource import CONTAINMENTS, INCIDENTS
 from tests.engine.memory_api import MemoryApi, called
-from tests.engine.world import ONCE, NoonClock
+from tests.engine.world import NOON, ONCE, NoonClock
 from tests.unit.domain.cases import problems
 from tests.unit.domain.objects import MODEL, NAMESPACE, containment, hold, incident, workload
 
@@ -88,10 +90,17 @@ class Desk:
         return Counter(e.key for e in self.incident.status.timeline if e.type == "Acted")
 
     async def of_containment(
-        self, *, holds: Sequence[Hold] = (HOLD,), evidence: Evidence | None = None, outcome: Outcome | None = None
+        self,
+        *,
+        holds: Sequence[Hold] = (HOLD,),
+        evidence: Evidence | None = None,
+        outcome: Outcome | None = None,
+        contested: str | None = None,
     ) -> Containment:
         known = Known(NAMESPACE, MODEL, None, (), (), (), (), self.containment)
-        self.reporter.containment(known, holds=holds, evidence=evidence, outcome=outcome or Outcome())
+        current = Pass(known, Live({}, ()), Triage({}, ()), NOON, outcome=outcome or Outcome(), evidence=evidence)
+        current.contested = contested
+        self.reporter.containment(current, holds=holds)
         await self.quiet()
         return self.containment
 
@@ -249,6 +258,17 @@ async def test_what_was_proved_stays_said_until_it_is_looked_at_again(desk: Desk
     assert after.status == before.status
     moved = await desk.of_containment(outcome=Outcome(written=1))
     assert (moved.status.state, moved.status.proof) == ("Containing", "L2")
+
+
+async def test_a_fight_is_a_condition_while_it_lasts_and_is_left_alone_by_who_knows_nothing_of_it(desk: Desk) -> None:
+    desk.work()
+    said = []
+    for contested in ("Deployment/v2 was moved", None, "", None):
+        found = find((await desk.of_containment(contested=contested)).status.conditions, reasons.CONTESTED)
+        said.append(found and (found.status, found.reason, found.message))
+    fought = ("True", reasons.FOUGHT, "Deployment/v2 was moved")
+    assert said == [fought, fought, None, None]
+    assert desk.written == 2
 
 
 async def test_a_problem_that_lasts_keeps_its_beginning_and_one_that_ends_is_gone(desk: Desk) -> None:

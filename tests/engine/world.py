@@ -17,6 +17,7 @@ from lazaretto.api.containment import JournalTarget
 from lazaretto.domain.evidence import Finding
 from lazaretto.domain.fields import Fields
 from lazaretto.engine.event_writer import EventWriter
+from lazaretto.engine.opposition import Opposition
 from lazaretto.engine.reconciler import NOW, SOON, Reconciler
 from lazaretto.engine.report import Reporter
 from lazaretto.engine.status_writer import StatusWriter
@@ -58,6 +59,8 @@ class World:
 
     def __init__(self, shape: Shape | None = None, *, more: Sequence[Object] = ()) -> None:
         self.api = MemoryApi()
+        # Most clusters have no KEDA; who wants it takes this away.
+        self.api.absent = {"scaledobjects"}
         shape = shape or Shape()
         for body in [*workloads(shape), *more, *attestation(shape), *protection(shape)]:
             self.add(body)
@@ -199,6 +202,7 @@ class Operator:
         self.store = Store()
         statuses, events = StatusWriter(api, self.store), EventWriter(api)
         self.reporter = Reporter(self.store, statuses, events, clock=NoonClock())
+        self.opposition = Opposition()
         self.reconciler = Reconciler(
             api,
             self.store,
@@ -207,6 +211,7 @@ class Operator:
             guard=self._guard,
             changed=self.changed.append,
             policies=lambda: self.policies,
+            opposition=self.opposition,
         )
         self._lanes = [asyncio.create_task(work) for work in (statuses.work(), statuses.work(), events.work())]
         self.hear()
@@ -222,6 +227,7 @@ class Operator:
     def hear(self) -> None:
         """The watches tell everything that has happened."""
         self.world.tell(self.store)
+        self.opposition.stirred(KEY)
 
     async def once(self, *, hear: bool = True) -> float | None:
         """One pass, with everything that it hands to the other lanes. Raises what the pass raises."""

@@ -15,6 +15,7 @@ from lazaretto.api.aiincident import AIIncident, AIIncidentStatus
 from lazaretto.api.containment import JournalTarget
 from lazaretto.api.incidentdecision import IncidentDecision
 from lazaretto.domain.conditions import is_true
+from lazaretto.domain.contest import Fight, Move
 from lazaretto.domain.fields import ABSENT, Change, Restoration, read_journal, show
 from lazaretto.domain.incident_report import Progress
 from lazaretto.domain.response import Step, Verdict
@@ -78,18 +79,42 @@ def _told(status: AIIncidentStatus) -> bool:
     return pushed_out or status.times.contained_at is not None
 
 
-def interference(reference: str, change: Change, *, manager: str, resource_version: str) -> Fact:
+def interference(move: Move) -> Fact:
     """Somebody moved a held field; it was moved back."""
+    change = move.change
     return Fact(
-        f"interference:{reference}:{change.path}:{resource_version}",
+        f"interference:{move.object}:{change.path}:{move.version}",
         "Interference",
-        f"{reference}: {change.path} was set to {_short(change.before)} by {manager or 'somebody'}"
+        f"{move.object}: {change.path} was set to {_short(change.before)} by {move.manager or 'somebody'}"
         f" and put back to {_short(change.after)}",
-        object=reference,
+        object=move.object,
         field=change.path,
         before=show(change.before),
         after=show(change.after),
-        by=manager,
+        by=move.manager,
+    )
+
+
+def fought(fight: Fight) -> Fact:
+    """One object is moved again and again; from now on its moves are counted."""
+    return Fact(
+        f"contested:{fight.object}:{fight.began}",
+        "Contested",
+        f"{fight.object} was moved {fight.moves} times by {fight.by}; further moves are undone and counted,"
+        " and told when they end",
+        object=fight.object,
+        by=fight.by,
+    )
+
+
+def fought_out(fight: Fight) -> Fact:
+    """The end of that, with the count."""
+    return Fact(
+        f"quiet:{fight.object}:{fight.began}",
+        "Quiet",
+        f"{fight.object} was moved {fight.moves} times by {fight.by}, and is left alone now",
+        object=fight.object,
+        by=fight.by,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from lazaretto.api import reasons
 from lazaretto.api.containment import TargetProof
 from lazaretto.api.meta import Condition
-from lazaretto.domain.conditions import Status, set_condition
+from lazaretto.domain.conditions import Status, set_condition, without
 
 Level = Literal["", "L0", "L1", "L2"]
 
@@ -77,3 +77,27 @@ def with_findings(
             conditions, type_, found.status, found.reason, found.message, generation=generation, now=now
         )
     return list(conditions)
+
+
+def with_abnormal(
+    conditions: Sequence[Condition], type_: str, found: Finding | None, *, generation: int, now: datetime
+) -> list[Condition]:
+    """The conditions with this one in it while something is found, and without it otherwise."""
+    if found is None:
+        return without(conditions, type_)
+    return with_findings(conditions, [(type_, found)], generation=generation, now=now)
+
+
+def found_wrong(problems: Sequence[Problem]) -> Finding | None:
+    """What is wrong, by the first reason."""
+    return Finding("True", problems[0].reason, messages_of(problems)) if problems else None
+
+
+def found_fought(contested: str) -> Finding | None:
+    """What is fought over."""
+    return Finding("True", reasons.FOUGHT, contested) if contested else None
+
+
+def found_orphaned(told: Sequence[str]) -> Finding | None:
+    """Holds whose incident is gone."""
+    return Finding("True", reasons.INCIDENT_GONE, "; ".join(told)) if told else None

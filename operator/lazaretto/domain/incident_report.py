@@ -20,8 +20,17 @@ from lazaretto.api.containment import Hold
 from lazaretto.api.incidentdecision import IncidentDecision
 from lazaretto.api.meta import Condition
 from lazaretto.domain.compromise import compromised_message
-from lazaretto.domain.conditions import Status, find, is_true, set_condition, without
-from lazaretto.domain.evidence import Evidence, Finding, Problem, messages_of, with_findings
+from lazaretto.domain.conditions import Status, find, is_true
+from lazaretto.domain.evidence import (
+    Evidence,
+    Finding,
+    Problem,
+    found_fought,
+    found_wrong,
+    messages_of,
+    with_abnormal,
+    with_findings,
+)
 from lazaretto.domain.response import Step, Verdict
 from lazaretto.domain.severity import Urgency, priority_of
 from lazaretto.domain.timeline import Fact, Timeline, record
@@ -42,6 +51,8 @@ class Progress:
     """What a release still waits for."""
     released: bool = False
     """Everything is restored and verified."""
+    contested: str | None = None
+    """What is fought over; "" for nothing, None if that is not known."""
     journalled_at: datetime | None = None
 
 
@@ -205,17 +216,16 @@ def _standing(verdict: Verdict, progress: Progress, before: Sequence[Condition])
 def _abnormal(
     conditions: list[Condition], incident: AIIncident, verdict: Verdict, progress: Progress, now: datetime
 ) -> list[Condition]:
-    generation = incident.metadata.generation
     stalled = verdict.stalled or verdict.step is Step.WAIT
-    conditions = without(conditions, reasons.STALLED) if not stalled else conditions
-    conditions = without(conditions, reasons.DEGRADED) if not progress.problems else conditions
-    if stalled:
-        conditions = set_condition(
-            conditions, reasons.STALLED, "True", verdict.reason, verdict.message, generation=generation, now=now
-        )
-    if progress.problems:
-        reason, text = progress.problems[0].reason, messages_of(progress.problems)
-        conditions = set_condition(conditions, reasons.DEGRADED, "True", reason, text, generation=generation, now=now)
+    found = {
+        reasons.STALLED: Finding("True", verdict.reason, verdict.message) if stalled else None,
+        reasons.DEGRADED: found_wrong(progress.problems),
+    }
+    contested = "" if progress.released else progress.contested
+    if contested is not None:
+        found[reasons.CONTESTED] = found_fought(contested)
+    for type_, each in found.items():
+        conditions = with_abnormal(conditions, type_, each, generation=incident.metadata.generation, now=now)
     return conditions
 
 

@@ -10,7 +10,7 @@ from lazaretto.api import reasons
 from lazaretto.domain.evidence import Problem
 from lazaretto.domain.fields import Change
 from lazaretto.engine.plan import ObjectPlan
-from lazaretto.errors import ApiError, Conflict, Forbidden, NotFound
+from lazaretto.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.surface import Surface
 
@@ -25,6 +25,8 @@ class Outcome:
     stale: int = 0
     """Writes that met a changed object: gather and plan again."""
     problems: list[Problem] = field(default_factory=list)
+    refused: dict[str, Problem] = field(default_factory=dict)
+    """Those of the problems that will be met again unless something changes, by uid of the object."""
 
 
 async def apply(api: Api, writes: Sequence[tuple[ObjectPlan, Sequence[Change]]]) -> Outcome:
@@ -41,9 +43,18 @@ async def _write(api: Api, plan: ObjectPlan, changes: Sequence[Change], outcome:
     except (Conflict, NotFound):
         outcome.stale += 1
     except Forbidden as error:
-        outcome.problems.append(Problem(reasons.FORBIDDEN, f"may not write {plan.ref}: {error.message}"))
+        _refused(outcome, plan, Problem(reasons.FORBIDDEN, f"may not write {plan.ref}: {error.message}"))
     except ApiError as error:
         # A refusal may quote the whole object, whose later part can hold what nobody should read in a status.
-        outcome.problems.append(Problem(reasons.NOT_WRITTEN, f"{plan.ref} not written: {error.message[:MOST_QUOTED]}"))
+        problem = Problem(reasons.NOT_WRITTEN, f"{plan.ref} not written: {error.message[:MOST_QUOTED]}")
+        if isinstance(error, Invalid):
+            _refused(outcome, plan, problem)
+        else:
+            outcome.problems.append(problem)
     else:
         outcome.written += 1
+
+
+def _refused(outcome: Outcome, plan: ObjectPlan, problem: Problem) -> None:
+    outcome.refused[plan.uid] = problem
+    outcome.problems.append(problem)

@@ -15,6 +15,7 @@ from lazaretto.engine.apply import Outcome
 from lazaretto.engine.gather import Live
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.engine.release import Comeback
+from lazaretto.engine.store import Key, Store
 from lazaretto.engine.triage import Known, Triage
 from lazaretto.traffic.registry import SERVICE
 
@@ -35,6 +36,8 @@ class Pass:
     outcome: Outcome = field(default_factory=Outcome)
     evidence: Evidence | None = None
     back: Comeback | None = None
+    contested: str | None = None
+    """What is fought over; "" for nothing, None if that is not known."""
     facts: list[Fact] = field(default_factory=list)
     """About the containment, for every incident that holds it."""
     orphaned: list[str] = field(default_factory=list)
@@ -46,6 +49,28 @@ class Pass:
     def young(self) -> bool:
         """Whether one of the holds has only begun."""
         return any(self.now - hold.since < YOUNG for hold in self.triage.holds)
+
+    @property
+    def key(self) -> Key:
+        """What the pass is about, once it is about a model."""
+        return self.known.namespace, self.known.name
+
+
+def look_up(store: Store, key: Key) -> Known:
+    """What is stored about one model, or about one incident without a target."""
+    namespace, name = key
+    if (incident := store.alone(key)) is not None:
+        return Known(namespace, "", None, [incident], store.decisions_in(namespace), (), (), None)
+    return Known(
+        namespace,
+        name,
+        store.model(namespace, name),
+        store.incidents_of(namespace, name),
+        store.decisions_in(namespace),
+        store.policies_in(namespace),
+        store.revisions_of(namespace, name),
+        store.containment(namespace, name),
+    )
 
 
 _AS_FAR_AS_IT_GOES = (

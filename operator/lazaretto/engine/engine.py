@@ -29,6 +29,7 @@ from lazaretto.engine.clock import Clock, SystemClock
 from lazaretto.engine.comparison import Comparison
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.onset import Lookup, Onset
+from lazaretto.engine.opposition import Opposition
 from lazaretto.engine.queue import IDLE, NORMAL, URGENT, WorkQueue
 from lazaretto.engine.reconciler import NOW, Reconciler
 from lazaretto.engine.report import Reporter
@@ -80,7 +81,8 @@ class Engine:
         self._lost: dict[Key, int] = {}
         self._statuses = StatusWriter(slow, self.store)
         self._events = EventWriter(slow)
-        self._sentry = Sentry(watches or slow, ring=lambda key: self._queue.add(key, priority=URGENT))
+        self._opposition = Opposition()
+        self._sentry = Sentry(watches or slow, ring=self._alarm)
         self._admission = Admission(watches or slow, changed=self._ring_held)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
@@ -94,6 +96,7 @@ class Engine:
             changed=self._surveys.add,
             policies=self._admission.finding,
             surroundings=surroundings,
+            opposition=self._opposition,
         )
         self._onset = Onset(onset, self.store, self._statuses) if onset else None
         self._comparison = Comparison(slow, self.store, self.observe)
@@ -161,20 +164,20 @@ class Engine:
             case IncidentDecision():
                 incident = self.store.get(AIIncident, namespace, about.spec.incident_name)
                 if incident is not None:
-                    self._queue.add(key_of(incident))
+                    self._summon(key_of(incident))
             case Containment():
                 self._queue.add((namespace, about.spec.model))
                 self._surveys.add((namespace, about.spec.model))
             case ModelRevision():
                 self._surveys.add((namespace, about.spec.model))
             case ProtectedModel():
-                self._queue.add((namespace, name))
+                self._summon((namespace, name))
                 self._surveys.add((namespace, name))
                 self._surveys.add((namespace, ""))
             case ResponsePolicy():
                 self._surveys.add((namespace, ""))
                 for model in self.store.all(ProtectedModel, namespace):
-                    self._queue.add((namespace, model.metadata.name))
+                    self._summon((namespace, model.metadata.name))
                     self._surveys.add((namespace, model.metadata.name))
 
     def _ring_held(self) -> None:
@@ -184,14 +187,29 @@ class Engine:
 
     def _ring_incident(self, incident: AIIncident) -> None:
         urgent = incident.status.times.contained_at is None
-        self._queue.add(key_of(incident), priority=URGENT if urgent else NORMAL)
+        self._summon(key_of(incident), priority=URGENT if urgent else NORMAL)
         if self._onset is not None:
             self._onset.ask(incident)
+
+    def _summon(self, key: Key, *, priority: int = NORMAL) -> None:
+        """An object of ours wants a pass over the model."""
+        self._opposition.summoned(key)
+        self._queue.add(key, priority=priority)
+
+    def _alarm(self, key: Key) -> None:
+        """A held object of the model was changed."""
+        self._opposition.stirred(key)
+        self._queue.add(key, priority=URGENT)
 
     async def _work(self) -> None:
         await self._comparison.learned.wait()
         while True:
             key = await self._queue.take()
+            if pause := self._opposition.wait(key):
+                self._queue.done(key)
+                self._queue.add_after(key, pause, priority=URGENT)
+                continue
+            self._opposition.begin(key)
             try:
                 delay = await self._reconciler.reconcile(key)
             except LazarettoError as error:

@@ -22,7 +22,7 @@ from lazaretto.kube.resource import EVENTS
 log = logging.getLogger(__name__)
 
 BOUND = 1000
-WARNINGS = frozenset({"Interference", "Kept", "Stalled", "Degraded"})
+WARNINGS = frozenset({"Interference", "Contested", "Kept", "Stalled", "Degraded"})
 
 
 class EventWriter:

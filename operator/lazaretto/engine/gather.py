@@ -46,6 +46,8 @@ class Live:
     """Workloads that the model names and that do not exist, as Kind/name."""
     newest: frozenset[str] = frozenset()
     """Uids of objects that were read by name."""
+    absent: frozenset[str] = frozenset()
+    """Kinds that are not installed."""
 
     @property
     def all_workloads_seen(self) -> bool:
@@ -60,12 +62,14 @@ async def gather(
     model: ProtectedModel | None,
     containment: Containment | None,
     familiar: Collection[Name] = (),
+    absent: Collection[str] = (),
 ) -> Live:
     """Read the model's workloads, and all autoscalers, Services and routes of its namespace.
 
-    What is `familiar` is read by name as well, which saves the round that would `confirm` it.
+    What is `familiar` is read by name as well, which saves the round that would `confirm` it. Kinds that are
+    `absent` from the cluster are not searched for.
     """
-    search = _Search(api, namespace=namespace, containment=containment, familiar=familiar)
+    search = _Search(api, namespace=namespace, containment=containment, familiar=familiar, absent=absent)
     others = [*SCALERS, SERVICE, *(surface for surface, _ in ROUTES)]
     jobs = [search.workloads(surface, model) for surface, _ in WORKLOADS]
     jobs += [search.all_of_kind(surface) for surface in others]
@@ -80,6 +84,7 @@ async def gather(
         blind=frozenset(search.blind),
         missing=tuple(sorted(search.missing)),
         newest=search.newest,
+        absent=frozenset(search.absent),
     )
 
 
@@ -129,11 +134,13 @@ class _Search:
         namespace: str,
         containment: Containment | None = None,
         familiar: Collection[Name] = (),
+        absent: Collection[str] = (),
     ) -> None:
         self.objects: dict[Surface, list[Object]] = {}
         """What was found, one of each name, sorted."""
         self.denied: set[str] = set()
         self.blind: set[str] = set()
+        self.absent = set(absent)
         self.missing: list[str] = []
         self._named: dict[Surface, dict[str, Object]] = {}
         self._api = api
@@ -199,10 +206,13 @@ class _Search:
 
     async def _all(self, surface: Surface) -> list[Object] | None:
         """The collection from the API server's cache; None if it may not be read."""
+        if surface.resource.kind in self.absent:
+            return []
         try:
             return await self._api.list(surface.resource, namespace=self._namespace, cached=True)
         except NotFound:
             # The kind is not installed: nothing of it can lead to the model.
+            self.absent.add(surface.resource.kind)
             return []
         except Forbidden as error:
             self._deny(surface.resource, error)

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lazaretto.api.containment import Containment
-from lazaretto.domain import chronicle
+from lazaretto.domain.contest import Move
 from lazaretto.domain.fields import read_journal
-from lazaretto.domain.timeline import Fact
 from lazaretto.engine.attribution import last_foreign_manager
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.kube.surface import metadata
 
 
-def interferences(plans: Sequence[ObjectPlan], containment: Containment | None) -> Iterator[Fact]:
-    """Held fields that were in effect and are not any more."""
-    in_effect = {o.object for o in containment.status.objects if o.level} if containment else set()
+def interferences(plans: Sequence[ObjectPlan], containment: Containment | None) -> Iterator[Move]:
+    """Held fields that were in effect and are not any more, also those of an object that was deleted and made anew."""
+    if containment is None:
+        return
+    in_effect = {o.object for o in containment.status.objects if o.level}
+    known = {(t.kind, t.name) for t in containment.spec.targets}
     for p in plans:
-        held = read_journal(p.entry).held if p.journalled and p.ref in in_effect else {}
+        held = read_journal(p.entry).held if p.name in known and p.ref in in_effect else {}
         for change in p.changes:
             if change.path in held and held[change.path] == change.after:
-                yield chronicle.interference(
-                    p.ref,
-                    change,
-                    manager=last_foreign_manager(p.obj, owning=p.surface.owned),
-                    resource_version=str(metadata(p.obj).get("resourceVersion", "")),
-                )
+                manager = last_foreign_manager(p.obj, owning=p.surface.owned)
+                yield Move(p.ref, change, manager, str(metadata(p.obj).get("resourceVersion", "")))

@@ -118,6 +118,20 @@ def _bounded(
     return [p for p in plans if p.uid not in excess], told
 
 
+KEPT_OF_GONE = 4
+"""Entries of objects that do not exist any more: nothing is restored there, they show what was."""
+
+
+def surplus(live: Live, containment: Containment | None) -> list[str]:
+    """Uids of journalled objects that are gone, but for the newest few.
+
+    Whoever deletes a held object and makes it anew, again and again, must not fill the journal with it: one that
+    is full cannot take the base of the next, which could then not be held.
+    """
+    lost = gone(live, containment) if containment else []
+    return [target.uid for target in lost[: max(0, len(lost) - KEPT_OF_GONE)]]
+
+
 def gone(live: Live, containment: Containment) -> list[JournalTarget]:
     """Journalled objects that do not exist any more: nothing is left to restore there.
 

@@ -18,19 +18,19 @@ from lazaretto.api.containment import Hold, JournalTarget
 from lazaretto.domain import chronicle
 from lazaretto.domain.demands import demand_of
 from lazaretto.domain.evidence import Finding, Problem
-from lazaretto.domain.fields import Change
 from lazaretto.domain.incident_report import Progress
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
 from lazaretto.engine.clock import Clock
-from lazaretto.engine.current_pass import Pass, cut_off, names, settled
+from lazaretto.engine.current_pass import Pass, cut_off, look_up, names, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
 from lazaretto.engine.interference import interferences
 from lazaretto.engine.journal import Journal
+from lazaretto.engine.opposition import Opposition, Writes
 from lazaretto.engine.orphans import orphans
-from lazaretto.engine.plan import ObjectPlan, gone, plan
+from lazaretto.engine.plan import gone, plan, surplus
 from lazaretto.engine.proof import prove
 from lazaretto.engine.release import comeback, marked, pruned
 from lazaretto.engine.report import Reporter
@@ -56,6 +56,7 @@ class Reconciler:
     `guard` is told which objects are held, to be watched from then on; `changed` that a model's
     containment began, came further, or ended. `policies` says whether admission is as it should be.
     `surroundings` saves reads, and may know nothing.
+    `opposition` puts off writes that were refused before, and remembers who moved what.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Reconciler:
         changed: Callable[[Key], None],
         policies: Callable[[], Finding],
         surroundings: Surroundings | None = None,
+        opposition: Opposition | None = None,
     ) -> None:
         self._api = api
         self._store = store
@@ -79,6 +81,7 @@ class Reconciler:
         self._changed = changed
         self._policies = policies
         self._surroundings = surroundings or Surroundings()
+        self._opposition = opposition or Opposition()
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one model to where it should be; the seconds until it wants another pass, or None.
@@ -86,9 +89,10 @@ class Reconciler:
         Raises `ApiError` when the API server could not be read or the journal not be written:
         nothing was touched, and the pass is to be repeated.
         """
-        known = self._known(key)
+        known = look_up(self._store, key)
         if not known.open_incidents and known.containment is None:
             self._guard(key, ())
+            self._opposition.forget(key)
             return NEVER
         try:
             known = await self._pruned(known)
@@ -116,22 +120,6 @@ class Reconciler:
             return STALLED
         return delay
 
-    def _known(self, key: Key) -> Known:
-        namespace, name = key
-        store = self._store
-        if (incident := store.alone(key)) is not None:
-            return Known(namespace, "", None, [incident], store.decisions_in(namespace), (), (), None)
-        return Known(
-            namespace,
-            name,
-            store.model(namespace, name),
-            store.incidents_of(namespace, name),
-            store.decisions_in(namespace),
-            store.policies_in(namespace),
-            store.revisions_of(namespace, name),
-            store.containment(namespace, name),
-        )
-
     async def _gather(self, known: Known) -> Live:
         if known.model is None and known.containment is None:
             return Live({}, ())
@@ -141,33 +129,54 @@ class Reconciler:
             model=known.model,
             containment=known.containment,
             familiar=self._surroundings.of((known.namespace, known.name)),
+            absent=self._surroundings.absent,
         )
 
     async def _hold(self, current: Pass) -> float | None:
         """Journal, write, read back; and restore what nothing demands any more."""
         known, holds = current.known, current.triage.holds
         if not holds and known.containment is None:
+            self._opposition.forget(current.key)
             return NEVER
         scene, demand = await self._plan(current)
-        current.facts += interferences(current.plans, known.containment)
+        moves = list(interferences(current.plans, known.containment))
+        current.facts += self._opposition.moved(current.key, moves)
+        current.contested = self._opposition.contested(current.key)
         containment = await self._journalled(current, holds, cut_off=cut_off(current, scene=scene, demand=demand))
         current.journal = containment
-        writes: list[tuple[ObjectPlan, Sequence[Change]]]
-        writes = [(p, p.changes) for p in current.plans if p.changes]
+        writes: Writes = [(p, p.changes) for p in current.plans if p.changes]
         if any(h.releasing for h in holds) or not holds:
             current.back = comeback(current.plans, live=current.live, containment=containment)
             writes += current.back.writes
-        current.outcome = await apply(self._api, writes)
+        await self._write(current, writes, undoing=bool(moves))
         # Only now: opening a watch costs a handshake, and the first look at an object rings by itself.
-        self._guard((known.namespace, known.name), containment.spec.targets)
+        self._guard(current.key, containment.spec.targets)
         current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.denied]
         current.outcome.problems += [Problem(reasons.MODEL_TOO_LARGE, text) for text in current.refused]
         if writes:
             current.back = replace(current.back, complete=False) if current.back else None
-            return NOW if current.outcome.stale else WAITING if current.outcome.problems else SOON
+            return self._again(current)
         if any(not h.releasing for h in holds):
             return await self._read_back(current, containment, scene=scene, demand=demand)
         return WAITING
+
+    async def _write(self, current: Pass, writes: Writes, *, undoing: bool) -> None:
+        """Send what is not put off; what is put off is still a problem."""
+        put_off = self._opposition.put_off(current.key, writes)
+        sent = [(p, changes) for p, changes in writes if p.uid not in put_off]
+        current.outcome = await apply(self._api, sent)
+        self._opposition.answered(current.key, sent, current.outcome, undoing=undoing)
+        current.outcome.problems += put_off.values()
+
+    def _again(self, current: Pass) -> float:
+        """When to look again after writes."""
+        outcome = current.outcome
+        if outcome.stale:
+            return NOW
+        if outcome.written and not outcome.problems:
+            return SOON
+        refused = self._opposition.retry_in(current.key)
+        return WAITING if refused is None or outcome.written else max(SOON, refused)
 
     async def _read_back(
         self, current: Pass, containment: Containment, *, scene: Scene, demand: Demand
@@ -185,7 +194,7 @@ class Reconciler:
         # Nothing is written about a lost fence: the ticker asks again.
         current.outcome.problems += fence_lost(fenced, before=containment.status.conditions)
         if current.evidence.level != containment.status.proof:
-            self._changed((current.known.namespace, current.known.name))
+            self._changed(current.key)
         return delay
 
     async def _plan(self, current: Pass) -> tuple[Scene, Demand]:
@@ -213,9 +222,10 @@ class Reconciler:
             holds=holds,
             targets=targets,
             cut_off=cut_off,
+            restored=surplus(current.live, known.containment),
         )
         if known.containment is None:
-            self._changed((known.namespace, known.name))
+            self._changed(current.key)
         return stored
 
     async def _finish(self, current: Pass) -> float | None:
@@ -231,8 +241,8 @@ class Reconciler:
         staying = [h for h in containment.spec.holds if not h.releasing]
         if not staying:
             await self._journal.remove(containment)
-            self._guard((known.namespace, known.name), ())
-            self._changed((known.namespace, known.name))
+            self._guard(current.key, ())
+            self._changed(current.key)
             return NOW
         assert current.back is not None  # noqa: S101  # checked by the caller
         done = {*current.back.finished, *(t.uid for t in gone(current.live, containment))}
@@ -282,18 +292,14 @@ class Reconciler:
                 waiting=current.back.waiting if current.back and releasing else "",
                 released=bool(releasing and current.back and current.back.complete),
                 journalled_at=began,
+                contested=current.contested if held else "",
             )
             facts = list(chronicle.acting(incident, targets, journalled_at=began)) if held else []
             facts += current.facts if held else []
             if releasing:
                 facts += [f for p in current.plans for f in chronicle.restoring(p.ref, p.uid, p.restore)]
             if progress.released:
+                facts += self._opposition.ended(current.key)
                 facts += [f for p in current.plans for f in chronicle.keeping(p.ref, p.uid, p.restore)]
             self._reporter.incident(incident, verdict=verdict, progress=progress, facts=facts)
-        self._reporter.containment(
-            current.known,
-            holds=holding,
-            evidence=current.evidence,
-            outcome=current.outcome,
-            orphaned=current.orphaned,
-        )
+        self._reporter.containment(current, holds=holding)

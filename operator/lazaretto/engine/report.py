@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
 
 from lazaretto.api import AIIncident, Containment, reasons
 from lazaretto.api.aiincident import AIIncidentStatus
 from lazaretto.api.containment import ContainmentStatus, Hold
+from lazaretto.api.meta import Condition
 from lazaretto.domain import chronicle
 from lazaretto.domain.approvals import relevant
-from lazaretto.domain.conditions import is_true, set_condition, without
-from lazaretto.domain.evidence import Evidence, messages_of, with_findings
+from lazaretto.domain.conditions import is_true
+from lazaretto.domain.evidence import (
+    Evidence,
+    found_fought,
+    found_orphaned,
+    found_wrong,
+    with_abnormal,
+    with_findings,
+)
 from lazaretto.domain.incident_report import Progress, report
 from lazaretto.domain.response import Verdict
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.clock import Clock
+from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
-from lazaretto.engine.triage import Known
 
 Name = tuple[str, str]
 Reported = AIIncident | Containment
@@ -94,23 +102,15 @@ class Reporter:
         found = (self._pending.get((namespace, name)) for name in names)
         return [future for future in found if future is not None]
 
-    def containment(
-        self,
-        known: Known,
-        *,
-        holds: Sequence[Hold],
-        evidence: Evidence | None,
-        outcome: Outcome,
-        orphaned: Sequence[str] = (),
-    ) -> None:
+    def containment(self, current: Pass, *, holds: Sequence[Hold]) -> None:
         """The standing of a model's containment after a pass."""
         if not holds:
             return
 
         def build(containment: Containment) -> ContainmentStatus:
-            return _containment_status(containment, holds, evidence, outcome, orphaned, self._clock)
+            return _containment_status(containment, current, holds, now=self._clock.now())
 
-        self._statuses.submit(Containment, known.namespace, known.name, build, stored=self._announce_orphaned)
+        self._statuses.submit(Containment, *current.key, build, stored=self._announce_orphaned)
 
     def _announce_orphaned(self, old: Containment, new: Containment) -> None:
         self._announce_condition(old, new, reasons.ORPHANED)
@@ -134,34 +134,27 @@ class Reporter:
 
 
 def _containment_status(
-    containment: Containment,
-    holds: Sequence[Hold],
-    evidence: Evidence | None,
-    outcome: Outcome,
-    orphaned: Sequence[str],
-    clock: Clock,
+    containment: Containment, current: Pass, holds: Sequence[Hold], *, now: datetime
 ) -> ContainmentStatus:
-    old, now = containment.status, clock.now()
-    generation = containment.metadata.generation
-    conditions: list[Any] = list(old.conditions)
+    old, generation = containment.status, containment.metadata.generation
+    evidence, outcome = current.evidence, current.outcome
+    conditions: Sequence[Condition] = old.conditions
     if evidence is not None:
         conditions = with_findings(conditions, evidence.findings, generation=generation, now=now)
-    abnormal = {
-        reasons.DEGRADED: outcome.problems and (outcome.problems[0].reason, messages_of(outcome.problems)),
-        reasons.ORPHANED: orphaned and (reasons.INCIDENT_GONE, "; ".join(orphaned)),
-    }
-    for type_, found in abnormal.items():
-        if found:
-            conditions = set_condition(conditions, type_, "True", *found, generation=generation, now=now)
-        else:
-            conditions = without(conditions, type_)
+    degraded = found_wrong(outcome.problems)
+    conditions = with_abnormal(conditions, reasons.DEGRADED, degraded, generation=generation, now=now)
+    if current.contested is not None:
+        fought = found_fought(current.contested)
+        conditions = with_abnormal(conditions, reasons.CONTESTED, fought, generation=generation, now=now)
+    gone = found_orphaned(current.orphaned)
+    conditions = with_abnormal(conditions, reasons.ORPHANED, gone, generation=generation, now=now)
     good = next((h.known_good.revision for h in reversed(holds) if h.known_good and not h.releasing), "")
     return ContainmentStatus(
         observed_generation=generation,
         state=_state(holds, evidence, outcome, old.state),
         proof=evidence.level if evidence else old.proof,
         known_good=good,
-        conditions=conditions,
+        conditions=list(conditions),
         objects=list(evidence.objects) if evidence else old.objects,
     )
 

@@ -3,7 +3,8 @@
 A status is computed at the last moment from the newest copy of its object, written only if it
 differs, and guarded by the resource version: a lost race costs a repeat. Submissions for one
 object that wait are merged into one write; of each author the latest computation wins, and the
-computations of several authors are applied one upon the other.
+computations of several authors are applied one upon the other. However often a status changes, it
+is written `BURST` times at once and then every `EVERY` seconds; the newest is written in the end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lazaretto.api import Resource
+from lazaretto.domain.pace import Allowance
 from lazaretto.engine.queue import WorkQueue
 from lazaretto.engine.store import Store
 from lazaretto.errors import ApiError, Conflict, NotFound
@@ -26,6 +28,10 @@ log = logging.getLogger(__name__)
 
 MANAGER = "lazaretto-status"
 TRIES = 5
+BURST = 30
+EVERY = 2.0
+MOST_KEPT = 1000
+"""Objects whose allowance is remembered; beyond that, those are forgotten that have the whole of it."""
 
 Key = tuple[type[Resource], str, str]
 Build = Callable[[Any], Any]
@@ -56,6 +62,7 @@ class StatusWriter:
         self._store = store
         self._jobs: dict[Key, _Job] = {}
         self._queue: WorkQueue[Key] = WorkQueue()
+        self._allowances: dict[Key, Allowance] = {}
 
     def submit(
         self,
@@ -73,7 +80,10 @@ class StatusWriter:
         job = self._jobs.setdefault(key, _Job())
         job.builds[author] = (build, stored)
         job.waiters.append(future)
-        self._queue.add(key)
+        if pause := self._allowance(key).wait(asyncio.get_running_loop().time()):
+            self._queue.add_after(key, pause)
+        else:
+            self._queue.add(key)
         # Most callers do not wait; an error that nobody asks for was logged by the worker.
         future.add_done_callback(lambda f: f.cancelled() or f.exception())
         return future
@@ -106,6 +116,7 @@ class StatusWriter:
             status = job.status_of(old)
             if status == old.status:
                 return
+            self._spend(key)
             try:
                 body = await self._api.patch(_patch(kind, old, status))
             except NotFound:
@@ -120,6 +131,15 @@ class StatusWriter:
                     stored(old, new)
             return
         raise Conflict(409, f"lost {TRIES} races for the status")
+
+    def _allowance(self, key: Key) -> Allowance:
+        return self._allowances.get(key, Allowance(BURST, EVERY))
+
+    def _spend(self, key: Key) -> None:
+        now = asyncio.get_running_loop().time()
+        if len(self._allowances) >= MOST_KEPT:
+            self._allowances = {key: each for key, each in self._allowances.items() if not each.whole(now)}
+        self._allowances[key] = self._allowance(key).taken(now)
 
     async def _refresh(self, kind: type[Resource], namespace: str, name: str) -> None:
         try:

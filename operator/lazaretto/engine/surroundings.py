@@ -19,6 +19,8 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._names: dict[Key, frozenset[Name]] = {}
+        self.absent: frozenset[str] = frozenset()
+        """Kinds that were not installed when any model was last looked at."""
 
     def of(self, key: Key) -> frozenset[Name]:
         """Kinds and names of everything that a containment of the whole model would touch."""
@@ -32,6 +34,7 @@ class Surroundings:
         services = {s.name for w in live.workloads for s in scene.services_of(w)} - scene.routed
         found += [(SERVICE.resource.kind, name) for name in sorted(services)]
         self._names[key] = frozenset(found[:MOST_TARGETS])
+        self.absent = live.absent
 
     def forget(self, key: Key) -> None:
         """The model is gone."""

@@ -8,8 +8,9 @@ from lazaretto.domain.scene import Workload
 from lazaretto.kube.surface import Object, Surface
 from lazaretto.workloads.autoscaler import AutoscalerSurface
 from lazaretto.workloads.deployment import DeploymentSurface, workload_of
+from lazaretto.workloads.keda import ScaledObjectSurface
 
 WORKLOADS: tuple[tuple[Surface, Callable[[Object], Workload]], ...] = ((DeploymentSurface(), workload_of),)
-SCALERS: tuple[Surface, ...] = (AutoscalerSurface(),)
+SCALERS: tuple[Surface, ...] = (AutoscalerSurface(), ScaledObjectSurface())
 
 READERS: Mapping[str, Callable[[Object], Workload]] = {s.resource.kind: read for s, read in WORKLOADS}

@@ -13,6 +13,7 @@ from lazaretto.api.aiincident import IncidentSource, TimelineEntry
 from lazaretto.api.containment import JournalTarget
 from lazaretto.api.taxonomy import Impact
 from lazaretto.domain import chronicle
+from lazaretto.domain.contest import Move
 from lazaretto.domain.evidence import Evidence, Finding
 from lazaretto.domain.fields import ABSENT, Change, Fields, Restoration, extend_journal
 from lazaretto.domain.incident_report import Progress
@@ -150,7 +151,7 @@ def test_a_beginning_that_newer_entries_have_pushed_out_is_not_told_again() -> N
 def test_interference_names_who_moved_what_and_is_another_fact_each_time() -> None:
     change = Change("replicas", 5, 0)
     facts = [
-        chronicle.interference("Deployment/chat-v2", change, manager="kubectl-scale", resource_version=version)
+        chronicle.interference(Move("Deployment/chat-v2", change, "kubectl-scale", version))
         for version in ("7", "8", "7")
     ]
     assert facts[0].message == "Deployment/chat-v2: replicas was set to 5 by kubectl-scale and put back to 0"
@@ -159,7 +160,7 @@ def test_interference_names_who_moved_what_and_is_another_fact_each_time() -> No
     )
     assert facts[0] == facts[2]
     assert facts[0].key != facts[1].key
-    nobody = chronicle.interference("Deployment/chat-v2", change, manager="", resource_version="7")
+    nobody = chronicle.interference(Move("Deployment/chat-v2", change, "", "7"))
     assert "was set to 5 by somebody and" in nobody.message
 
 
@@ -167,7 +168,7 @@ def test_long_names_and_paths_do_not_make_two_facts_one() -> None:
     """Object names reach 253 characters and paths 512; the version and the end of the path still count."""
     name, path = "HTTPRoute/" + "r" * 253, "rules/a/backends/" + "s" * 253
     moved = [Change(f"{path}:{port}.weight", 1, 0) for port in (80, 81)]
-    versions = [chronicle.interference(name, moved[0], manager="m", resource_version=v) for v in ("7", "8")]
+    versions = [chronicle.interference(Move(name, moved[0], "m", v)) for v in ("7", "8")]
     targets = [journalled({c.path: 1 for c in moved}, {c.path: 0 for c in moved})]
     acted = list(chronicle.acting(incident(), targets, journalled_at=at(4)))[1:]
     both = Restoration((), kept=tuple(moved), done=tuple(moved))

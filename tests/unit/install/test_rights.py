@@ -37,6 +37,7 @@ GOLDEN = {
         grants("apps", ["deployments"], READ)
         | grants("apps", ["deployments/scale"], ("patch",))
         | grants("autoscaling", ["horizontalpodautoscalers"], (*READ, "patch"))
+        | grants("keda.sh", ["scaledobjects"], (*READ, "patch"))
         | grants(GATEWAY, ["httproutes", "grpcroutes"], (*READ, "patch"))
         | grants("", ["services"], (*READ, "patch"))
         | grants("", ["pods"], ("list",))

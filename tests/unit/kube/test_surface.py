@@ -22,6 +22,7 @@ METADATA = {"namespace": "shop", "name": "chat", "uid": "u1", "generation": 4}
 CHANGES: dict[str, Change] = {
     "Deployment": Change("spec.replicas", 2, 0),
     "HorizontalPodAutoscaler": Change("spec.behavior", ABSENT, {}),
+    "ScaledObject": Change("metadata.annotations.autoscaling.keda.sh/paused", ABSENT, "true"),
     "Service": Change("spec.selector", {"app": "chat"}, {"app": "good"}),
 }
 NOTHING = Change("rules/main/backends/Service:bad:80.weight", 1, 0)
@@ -29,7 +30,7 @@ NOTHING = Change("rules/main/backends/Service:bad:80.weight", 1, 0)
 
 def test_every_kind_is_registered_once() -> None:
     kinds = [s.resource.kind for s in SURFACES]
-    assert kinds == ["Deployment", "HorizontalPodAutoscaler", "Service", "HTTPRoute", "GRPCRoute"]
+    assert kinds == ["Deployment", "HorizontalPodAutoscaler", "ScaledObject", "Service", "HTTPRoute", "GRPCRoute"]
     assert set(READERS) == {"Deployment"}
     assert [s for s, _ in ROUTES] == [HTTP, GRPC]
 
@@ -65,6 +66,7 @@ def test_each_concern_writes_under_its_own_name() -> None:
     assert managers == {
         "Deployment": "lazaretto-scale",
         "HorizontalPodAutoscaler": "lazaretto-autoscaler",
+        "ScaledObject": "lazaretto-autoscaler",
         "Service": "lazaretto-traffic",
         "HTTPRoute": "lazaretto-traffic",
         "GRPCRoute": "lazaretto-traffic",
@@ -74,7 +76,7 @@ def test_each_concern_writes_under_its_own_name() -> None:
 def test_release_brings_workloads_back_first_and_autoscalers_last() -> None:
     stages = sorted(SURFACES, key=lambda s: s.release_stage)
     kinds = [s.resource.kind for s in stages]
-    assert kinds == ["Deployment", "Service", "HTTPRoute", "GRPCRoute", "HorizontalPodAutoscaler"]
+    assert kinds == ["Deployment", "Service", "HTTPRoute", "GRPCRoute", "HorizontalPodAutoscaler", "ScaledObject"]
     assert len({s.release_stage for s in SURFACES}) == 3
 
 

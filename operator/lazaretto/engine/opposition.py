@@ -1,0 +1,139 @@
+"""What stands against the containment of each model: moves that were undone, and writes that were refused.
+
+It lives in memory alone: a new process counts anew, and says nothing about a fight that it has not
+watched for a quiet time. It bounds what a fight may cost. A model that is being fought over gets
+`BURST` passes at once and then one every `EVERY` seconds, which is how late an undo can be; the
+first undo, and any after `CALM` seconds without one, is never late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lazaretto.domain import chronicle
+from lazaretto.domain.contest import ENOUGH, QUIET, Fight, Move, contested
+from lazaretto.domain.evidence import Problem
+from lazaretto.domain.fields import Change
+from lazaretto.domain.pace import Allowance, Refusal
+from lazaretto.domain.timeline import Fact
+from lazaretto.engine.apply import Outcome
+from lazaretto.engine.plan import ObjectPlan
+from lazaretto.engine.store import Key
+
+BURST = 10
+EVERY = 0.2
+CALM = 10.0
+SERIES = 2
+"""Passes in a row that met with opposition, until the next ones are paced."""
+
+Writes = list[tuple[ObjectPlan, Sequence[Change]]]
+_WHOLE = Allowance(BURST, EVERY)
+
+
+@dataclass(slots=True)
+class _Model:
+    since: float
+    """When it was first looked at."""
+    fights: dict[str, Fight] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    """By uid of the object."""
+    allowance: Allowance = _WHOLE
+    series: int = 0
+    opposed_at: float = 0.0
+
+    def paced(self, now: float) -> bool:
+        return self.series >= SERIES and now - self.opposed_at < CALM
+
+
+class Opposition:
+    """See the module's text. Requires a running event loop, whose clock it reads."""
+
+    def __init__(self) -> None:
+        self._models: dict[Key, _Model] = {}
+
+    def wait(self, key: Key) -> float:
+        """Seconds until the model's next pass may begin."""
+        model, now = self._models.get(key), _now()
+        return model.allowance.wait(now) if model is not None and model.paced(now) else 0.0
+
+    def begin(self, key: Key) -> None:
+        """A pass over the model begins."""
+        model, now = self._models.get(key), _now()
+        if model is not None:
+            model.allowance = model.allowance.taken(now) if model.paced(now) else _WHOLE
+
+    def moved(self, key: Key, moves: Sequence[Move]) -> list[Fact]:
+        """Takes in what somebody moved, and returns what the timeline has to say about it."""
+        model, now, told = self._model(key), _now(), list[Fact]()
+        for move in moves:
+            before = model.fights.get(move.object) or Fight(move.object, move.version)
+            fight = model.fights[move.object] = before.joined(move, now=now)
+            if fight.moves <= ENOUGH:
+                told.append(chronicle.interference(move))
+            if fight.moves == ENOUGH:
+                told.append(chronicle.fought(fight))
+        for fight in [fight for fight in model.fights.values() if fight.over(now)]:
+            del model.fights[fight.object]
+            told += [chronicle.fought_out(fight)] if fight.is_on else []
+        return told
+
+    def ended(self, key: Key) -> list[Fact]:
+        """What the timeline has to say about all fights when the model is released."""
+        model = self._models.get(key)
+        return [chronicle.fought_out(fight) for fight in model.fights.values() if fight.is_on] if model else []
+
+    def contested(self, key: Key) -> str | None:
+        """What is fought over; "" for nothing, and None as long as that is not known."""
+        model = self._models.get(key)
+        if model is None:
+            return None
+        found = contested(model.fights.values())
+        return found if found or _now() - model.since >= QUIET else None
+
+    def put_off(self, key: Key, writes: Writes) -> dict[str, Problem]:
+        """Those of the writes that were refused not long ago and are not due again yet, by uid of the object."""
+        model, now = self._model(key), _now()
+        wanted = {plan.uid for plan, _ in writes}
+        model.refusals = {uid: refusal for uid, refusal in model.refusals.items() if uid in wanted}
+        return {uid: refusal.problem for uid, refusal in model.refusals.items() if refusal.wait(now)}
+
+    def answered(self, key: Key, sent: Writes, outcome: Outcome, *, undoing: bool) -> None:
+        """Takes in what became of writes; `undoing`: somebody had moved what they put back."""
+        model, now = self._model(key), _now()
+        for uid in [p.uid for p, _ in sent if p.uid not in outcome.refused]:
+            model.refusals.pop(uid, None)
+        for uid, problem in outcome.refused.items():
+            model.refusals[uid] = Refusal.after(model.refusals.get(uid), problem, now=now)
+        if outcome.refused or (undoing and outcome.written):
+            model.series = model.series + 1 if now - model.opposed_at < CALM else 1
+            model.opposed_at = now
+
+    def retry_in(self, key: Key) -> float | None:
+        """Seconds until the first of the refused writes is to be tried again; None if nothing is refused."""
+        now = _now()
+        return min((refusal.wait(now) for refusal in self._model(key).refusals.values()), default=None)
+
+    def stirred(self, key: Key) -> None:
+        """Something about the model has changed: what was refused may be tried again at once."""
+        if (model := self._models.get(key)) is not None:
+            now = _now()
+            model.refusals = {uid: Refusal(r.problem, r.times, now) for uid, r in model.refusals.items()}
+
+    def summoned(self, key: Key) -> None:
+        """People, or an alert, want something of the model: its next pass waits for nothing."""
+        self.stirred(key)
+        if (model := self._models.get(key)) is not None:
+            model.allowance = _WHOLE
+
+    def forget(self, key: Key) -> None:
+        """The model is not contained any more."""
+        self._models.pop(key, None)
+
+    def _model(self, key: Key) -> _Model:
+        return self._models.setdefault(key, _Model(_now()))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,81 @@
+"""KEDA's ScaledObjects: paused at zero by annotations, so that no trigger wakes a target that must not run.
+
+`paused-replicas` says at how many, `paused` says so to versions that take the other for a wish. KEDA then stops its
+loop, deletes the HorizontalPodAutoscaler that it made, and scales its target to zero once; when the
+annotations are gone it makes another. Nothing but these two annotations is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lazaretto.domain.fields import ABSENT, Change, Fields
+from lazaretto.domain.scene import Demand, Scene
+from lazaretto.kube import surface
+from lazaretto.kube.request import Request, json_patch
+from lazaretto.kube.resource import SCALED_OBJECTS
+from lazaretto.kube.surface import Object, Proof
+
+_PREFIX = "metadata.annotations."
+PAUSED = f"{_PREFIX}autoscaling.keda.sh/paused"
+PAUSED_REPLICAS = f"{_PREFIX}autoscaling.keda.sh/paused-replicas"
+
+
+class ScaledObjectSurface:
+    """See `Surface`."""
+
+    resource = SCALED_OBJECTS
+    manager = "lazaretto-autoscaler"
+    owned: tuple[str, ...] = ("f:metadata", "f:annotations")
+    release_stage = surface.AUTOSCALERS_LAST
+    fence = ""
+
+    def read(self, obj: Object, *, base: Fields | None = None) -> Fields:
+        """Both annotations."""
+        annotations = surface.metadata(obj).get("annotations") or {}
+        return {path: annotations.get(path.removeprefix(_PREFIX), ABSENT) for path in (PAUSED, PAUSED_REPLICAS)}
+
+    def hold(self, obj: Object, base: Fields, *, scene: Scene, demand: Demand) -> Fields:
+        """Paused at zero if it scales a workload that must not run."""
+        target = (obj.get("spec") or {}).get("scaleTargetRef") or {}
+        kind, name = target.get("kind") or "Deployment", target.get("name")
+        held = any((w.kind, w.name) == (kind, name) for w in demand.scale_to_zero)
+        return {PAUSED: "true", PAUSED_REPLICAS: "0"} if held else {}
+
+    def write(self, obj: Object, changes: Sequence[Change]) -> Request:
+        """A JSON patch of the annotations that change."""
+        meta = surface.metadata(obj)
+        operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": surface.uid_of(obj)}]
+        if not meta.get("annotations"):
+            # There is no place for them yet, and making one must not wipe out what somebody puts there meanwhile.
+            version = str(meta.get("resourceVersion", ""))
+            operations.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
+            operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
+        operations += [_operation(change) for change in changes]
+        return json_patch(
+            self.resource,
+            operations,
+            namespace=surface.namespace_of(obj),
+            name=surface.name_of(obj),
+            manager=self.manager,
+        )
+
+    def prove(self, obj: Object) -> Proof:
+        """L1 once KEDA says that it is paused."""
+        conditions = (obj.get("status") or {}).get("conditions") or ()
+        if any(c.get("type") == "Paused" and c.get("status") == "True" for c in conditions):
+            return Proof("L1", "KEDA has paused it")
+        return Proof("L0", "stored; KEDA has not said that it is paused")
+
+    def settled(self, obj: Object) -> str:
+        """A ScaledObject is in service as soon as it is stored."""
+        return ""
+
+
+def _operation(change: Change) -> dict[str, Any]:
+    name = change.path.removeprefix(_PREFIX).replace("~", "~0").replace("/", "~1")
+    path = f"/metadata/annotations/{name}"
+    return (
+        {"op": "remove", "path": path} if change.after is ABSENT else {"op": "add", "path": path, "value": change.after}
+    )
