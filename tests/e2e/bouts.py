@@ -66,9 +66,10 @@ class Bout:
         """How long each bad pod that became ready was seen to be, by the witness's clock; fails if one still is."""
         since: dict[str, float] = {}
         lasted: list[float] = []
+        bad = self.bad_pods()
         for version in self.witness.seen("pods"):
             uid = version.body["metadata"]["uid"]
-            if uid not in self.bad_pods():
+            if uid not in bad:
                 continue
             if version.event != "DELETED" and serves(version.body):
                 since.setdefault(uid, version.at)

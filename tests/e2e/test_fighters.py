@@ -28,6 +28,8 @@ from tests.e2e.shapes import BAD, MODEL, Shape
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
 
 SECONDS, PAUSE = 12.0, 0.5
+SENT_AGAIN = 1.1
+"""A write whose answer does not come within a second is sent once more, and counted twice."""
 LONGEST_READY = 10.0
 """Seconds: many times what is printed, and less than a model takes to load."""
 
@@ -81,7 +83,7 @@ def assert_bounded(bout: Bout, seconds: float) -> None:
     print(f"{moves} moves, {counted.total() / moves:.0f} calls of the operator for each; undone, of moved: {undone}")
     for call in HELD:
         print(f"{call}: undone after {max(bout.undone_after(call), default=0.0):.3f} s at most")
-        assert counted[call] <= bout.moved(call), call
+        assert counted[call] <= bout.moved(call) * SENT_AGAIN + 2, call
     passes = BURST + seconds / EVERY
     assert counted["list services"] <= 2 * passes, "passes, and the surveys between them"
     for kind in ("aiincidents", "containments", "protectedmodels"):

@@ -21,6 +21,8 @@ from lazaretto.domain.incident_report import Progress
 from lazaretto.domain.response import Step, Verdict
 from lazaretto.domain.timeline import Fact
 
+MOST_FIELDS_TOLD = 3
+"""Fields of one object moved together that get entries of their own: a route may have dozens."""
 JOURNALLED = "journalled"
 """Key of the first entry about a containment."""
 
@@ -77,6 +79,20 @@ def _told(status: AIIncidentStatus) -> bool:
     begun = status.times.containment_started_at is not None and status.timeline_count > len(status.timeline)
     pushed_out = begun and all(entry.key != JOURNALLED for entry in status.timeline)
     return pushed_out or status.times.contained_at is not None
+
+
+def interferences(moves: Sequence[Move]) -> Iterator[Fact]:
+    """What somebody moved of one object at a time; of many fields the first few are told one by one."""
+    yield from (interference(move) for move in moves[:MOST_FIELDS_TOLD])
+    if rest := moves[MOST_FIELDS_TOLD:]:
+        one = rest[0]
+        yield Fact(
+            f"interference:{one.object}:more:{one.version}",
+            "Interference",
+            f"{one.object}: {len(rest)} more fields were changed by {one.manager or 'somebody'} and put back",
+            object=one.object,
+            by=one.manager,
+        )
 
 
 def interference(move: Move) -> Fact:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from lazaretto.domain import chronicle
 from lazaretto.domain.contest import ENOUGH, QUIET, Fight, Move, contested
@@ -67,11 +68,12 @@ class Opposition:
     def moved(self, key: Key, moves: Sequence[Move]) -> list[Fact]:
         """Takes in what somebody moved, and returns what the timeline has to say about it."""
         model, now, told = self._model(key), _now(), list[Fact]()
-        for move in moves:
-            before = model.fights.get(move.object) or Fight(move.object, move.version)
-            fight = model.fights[move.object] = before.joined(move, now=now)
+        for name, together in groupby(moves, key=lambda move: move.object):
+            fields = list(together)
+            before = model.fights.get(name) or Fight(name, fields[0].version)
+            fight = model.fights[name] = before.joined(fields[0], now=now)
             if fight.moves <= ENOUGH:
-                told.append(chronicle.interference(move))
+                told += chronicle.interferences(fields)
             if fight.moves == ENOUGH:
                 told.append(chronicle.fought(fight))
         for fight in [fight for fight in model.fights.values() if fight.over(now)]:

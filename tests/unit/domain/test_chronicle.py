@@ -13,6 +13,7 @@ from lazaretto.api.aiincident import IncidentSource, TimelineEntry
 from lazaretto.api.containment import JournalTarget
 from lazaretto.api.taxonomy import Impact
 from lazaretto.domain import chronicle
+from lazaretto.domain.chronicle import MOST_FIELDS_TOLD
 from lazaretto.domain.contest import Move
 from lazaretto.domain.evidence import Evidence, Finding
 from lazaretto.domain.fields import ABSENT, Change, Fields, Restoration, extend_journal
@@ -162,6 +163,15 @@ def test_interference_names_who_moved_what_and_is_another_fact_each_time() -> No
     assert facts[0].key != facts[1].key
     nobody = chronicle.interference(Move("Deployment/chat-v2", change, "", "7"))
     assert "was set to 5 by somebody and" in nobody.message
+
+
+@pytest.mark.parametrize(("fields", "told"), [(1, 1), (MOST_FIELDS_TOLD, MOST_FIELDS_TOLD), (32, MOST_FIELDS_TOLD + 1)])
+def test_many_fields_that_are_moved_together_are_not_told_one_by_one(fields: int, told: int) -> None:
+    moves = [Move("HTTPRoute/chat", Change(f"rules/{n}", 1, 0), "argocd", "7") for n in range(fields)]
+    facts = list(chronicle.interferences(moves))
+    assert len({fact.key for fact in facts}) == len(facts) == told
+    if fields > told:
+        assert facts[-1].message == "HTTPRoute/chat: 29 more fields were changed by argocd and put back"
 
 
 def test_long_names_and_paths_do_not_make_two_facts_one() -> None:
