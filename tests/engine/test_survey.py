@@ -21,7 +21,7 @@ from tests.e2e.shapes import ATTESTED, BAD, GOOD, MODEL, Shape
 from tests.engine.memory_api import called
 from tests.engine.world import NAMESPACE, NOON, ONCE, Operator, World
 
-LISTED = ("horizontalpodautoscalers", "services", "httproutes", "grpcroutes")
+LISTED = ("horizontalpodautoscalers", "scaledobjects", "services", "httproutes", "grpcroutes")
 READS = Counter({"get deployments": 2} | {f"list {plural}": 1 for plural in LISTED})
 Edit = Callable[[World], object]
 
