@@ -63,3 +63,18 @@ def test_what_is_installed_while_a_model_is_held_is_found_by_the_survey() -> Non
         assert noted(world) == {"team": "x", **PAUSED}
 
     run(story)
+
+
+def test_routes_are_searched_for_all_the_same() -> None:
+    """They may be served a moment later, and would be a way to the model."""
+
+    async def story(running: RunningEngine) -> None:
+        world = running.world
+        world.api.absent = {"httproutes"}
+        await asyncio.sleep(SURVEY_EVERY * 1.2)
+        world.api.absent = set()
+        world.report()
+        await running.contained()
+        assert world.specs()[f"HTTPRoute/{MODEL}"] != world.originals[f"HTTPRoute/{MODEL}"]
+
+    run(story)

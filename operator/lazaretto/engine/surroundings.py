@@ -12,6 +12,7 @@ from lazaretto.engine.gather import Live, Name
 from lazaretto.engine.plan import plan
 from lazaretto.engine.store import Key
 from lazaretto.traffic.registry import SERVICE
+from lazaretto.workloads.registry import SCALERS
 
 
 class Surroundings:
@@ -20,7 +21,11 @@ class Surroundings:
     def __init__(self) -> None:
         self._names: dict[Key, frozenset[Name]] = {}
         self.absent: frozenset[str] = frozenset()
-        """Kinds that were not installed when any model was last looked at."""
+        """Kinds of autoscalers that were not installed when any model was last looked at.
+
+        Routes are not among them: one answer of an API server that has just begun to serve must not leave a way
+        to a model open. An autoscaler that is found late is undone.
+        """
 
     def of(self, key: Key) -> frozenset[Name]:
         """Kinds and names of everything that a containment of the whole model would touch."""
@@ -34,7 +39,7 @@ class Surroundings:
         services = {s.name for w in live.workloads for s in scene.services_of(w)} - scene.routed
         found += [(SERVICE.resource.kind, name) for name in sorted(services)]
         self._names[key] = frozenset(found[:MOST_TARGETS])
-        self.absent = live.absent
+        self.absent = live.absent & {scaler.resource.kind for scaler in SCALERS}
 
     def forget(self, key: Key) -> None:
         """The model is gone."""
