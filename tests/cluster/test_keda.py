@@ -38,10 +38,18 @@ SCALED = {
 }
 
 
-@pytest.fixture
-def scene(fenced: ControlPlane, tmp_path: Path) -> Iterator[Scene]:
-    """A model that KEDA scales, and the operator under its own account."""
+@pytest.fixture(scope="module")
+def kinds(fenced: ControlPlane) -> Iterator[None]:
+    """KEDA's kinds, gone afterwards: most clusters do not have them, and other tests count requests."""
     fenced.apply_definitions(*keda_crds())
+    yield
+    for path in keda_crds():
+        fenced.kubectl("delete", "-f", str(path), "--wait")
+
+
+@pytest.fixture
+def scene(fenced: ControlPlane, kinds: None, tmp_path: Path) -> Iterator[Scene]:
+    """A model that KEDA scales, and the operator under its own account."""
     account = fenced.service_account_kubeconfig(NAMESPACE, "lazaretto-operator")
     with OperatorProcess(tmp_path / "operator", account), closing(RawApi(fenced.kubeconfig)) as admin:
         stage = Stage(fenced, admin)

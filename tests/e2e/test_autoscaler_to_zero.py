@@ -27,7 +27,7 @@ def metrics(control_plane: ControlPlane) -> Iterator[MetricsApi]:
 @pytest.fixture(scope="module")
 def scenes(stage: Stage, metrics: MetricsApi) -> dict[str, Scene]:
     """Models whose autoscaler follows a metric, and was seen to: it went to zero, woke, and went to zero again."""
-    found = stage.build_all({"left alone": Shape(), "fought over": Shape()})
+    found = stage.build_all({"left alone": Shape(fenced=False), "fought over": Shape(fenced=False)})
     for scene in found.values():
         scene.patch(AUTOSCALER, BAD, {"spec": on_metric(0)})
     for wanted in (0, 2, 0):

@@ -44,7 +44,7 @@ class Arena:
 
     @classmethod
     def build(cls, stage: Stage) -> Arena:
-        scenes = stage.build_all({name: Shape() for name in GITOPS})
+        scenes = stage.build_all({name: Shape(fenced=False) for name in GITOPS})
         originals = {name: scene.specs() for name, scene in scenes.items()}
         for scene in scenes.values():
             scene.report()
@@ -143,7 +143,7 @@ def test_ten_minutes_of_it(stage: Stage, control_plane: ControlPlane, tmp_path: 
 def test_people_are_undone_and_what_is_not_held_stays_theirs(
     stage: Stage, control_plane: ControlPlane, tmp_path: Path
 ) -> None:
-    scene = stage.build()
+    scene = stage.build(Shape(fenced=False))
     kubectl = Kubectl(control_plane.kubeconfig, scene, home=tmp_path)
     assert imaged(kubectl).code == 0, "so that there is something to roll back to"
     image = _image(scene)
