@@ -81,7 +81,8 @@ UNTARGETED: Spec = {"source": {"type": "Manual"}}
 TARGET = {"group": "apps", "kind": "Deployment", "name": "chat-v2", "uid": "u2"}
 FIELD = {"path": "spec.replicas", "base": "3", "held": "0"}
 WORKLOAD = {"kind": "Deployment", "name": "chat-v2", "uid": "u2"}
-HOLD = {"incident": "chat-1", "incidentUID": "u7", "compromised": [WORKLOAD], "since": NOON, "approvals": 2}
+TERMS = {"approvals": 2, "requesterMayApprove": False, "approvalsExpire": "1h30m"}
+HOLD = {"incident": "chat-1", "incidentUID": "u7", "compromised": [WORKLOAD], "since": NOON, **TERMS}
 CONTAINMENT: Spec = {
     "model": "chat",
     "holds": [HOLD],
@@ -243,6 +244,20 @@ CONTAINMENT_EXAMPLES = (
     ),
     RuleExample(
         kind=Containment,
+        message="who asked for the containment never gets to approve its release later",
+        spec=CONTAINMENT,
+        accepted=({"holds.0.releasing": True}, {"holds": []}),
+        refused=({"holds.0.requesterMayApprove": True}, {"holds.0.requesterMayApprove": ABSENT}),
+    ),
+    RuleExample(
+        kind=Containment,
+        message="the time for which an approval counts only gets shorter",
+        spec=CONTAINMENT,
+        accepted=({"holds.0.approvalsExpire": "90m"}, {"holds.0.approvalsExpire": "5400s"}, {"holds": []}),
+        refused=({"holds.0.approvalsExpire": "91m"}, {"holds.0.approvalsExpire": ABSENT}),
+    ),
+    RuleExample(
+        kind=Containment,
         message="a base never changes: it is what release restores",
         spec=CONTAINMENT,
         accepted=({"targets.0.fields.0.held": ABSENT}, {"targets.0.fields.1.held": "false"}),
@@ -316,6 +331,14 @@ OTHER_EXAMPLES = (
         on_update=False,
         accepted=(NOTHING, {"actions": ABSENT}, {"actions.scaleToZero": False}, {"actions.shiftTraffic": False}),
         refused=({"actions": {"shiftTraffic": False, "scaleToZero": False}},),
+    ),
+    RuleExample(
+        kind=ResponsePolicy,
+        message="approvalsExpire must be at least 5m: people have to come together within it",
+        spec=POLICY,
+        on_update=False,
+        accepted=({"release": {}}, {"release": {"approvalsExpire": "5m"}}, {"release": {"approvalsExpire": "99999h"}}),
+        refused=({"release": {"approvalsExpire": "0h"}}, {"release": {"approvalsExpire": "4m59s"}}),
     ),
 )
 

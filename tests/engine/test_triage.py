@@ -51,9 +51,10 @@ def holders(found: Triage) -> dict[str, list[str]]:
 
 
 def as_before(after: Hold, before: Hold) -> bool:
-    """The same hold, perhaps being released, and perhaps with more approvals to come for that."""
-    fewer = after.approvals < before.approvals
-    return not fewer and after.model_copy(update={"releasing": False, "approvals": before.approvals}) == before
+    """The same hold, perhaps being released, and perhaps on stricter terms."""
+    laxer = after.approvals < before.approvals or after.requester_may_approve > before.requester_may_approve
+    terms = {name: getattr(before, name) for name in ("approvals", "requester_may_approve", "approvals_expire")}
+    return not laxer and after.model_copy(update={"releasing": False, **terms}) == before
 
 
 def released(of: AIIncident) -> list[IncidentDecision]:

@@ -15,7 +15,7 @@ import yaml
 
 from lazaretto.api import KINDS, Containment
 from lazaretto.api.containment import ContainmentSpec, Hold
-from lazaretto.api.responsepolicy import KnownGoodRule
+from lazaretto.api.responsepolicy import KnownGoodRule, ReleaseRule
 from lazaretto.domain import alert
 from lazaretto.domain.alert import Alert, severity_of
 from lazaretto.engine import comparison, engine, rounds, sentry
@@ -209,6 +209,10 @@ def test_the_layers_are_drawn_as_they_are_enforced() -> None:
         (ARCHITECTURE, f"The ticker ({engine.TICK:g} s)"),
         (ARCHITECTURE, f"per held model every {engine.TICK:g} s"),
         (ARCHITECTURE, f"every {engine.SURVEY_AGAIN:g} s while something is missing"),
+        (
+            README,
+            f"An approval counts for {ReleaseRule().approvals_expire.removesuffix('h')} h (`release.approvalsExpire`)",
+        ),
         (README, f"attested, or {KnownGoodRule().soak.removesuffix('h')} h without an incident"),
         (README, f"more than {_most(Hold, 'compromised')} compromised Deployments"),
         (README, f"of more than {_most(ContainmentSpec, 'targets')} objects to touch"),

@@ -11,7 +11,18 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, Text, Timestamp, Uid
+from lazaretto.api.meta import (
+    ApiModel,
+    Condition,
+    Duration,
+    LabelMap,
+    ModelName,
+    Name,
+    Resource,
+    Text,
+    Timestamp,
+    Uid,
+)
 from lazaretto.api.references import ServiceReference, WorkloadIdentity
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 
@@ -55,7 +66,17 @@ class KnownGood(ApiModel):
 class Hold(ApiModel):
     """One open incident's constraint on the model."""
 
-    rules = (Rule("self.approvals >= oldSelf.approvals", "the approvals that a release needs only grow"),)
+    rules = (
+        Rule("self.approvals >= oldSelf.approvals", "the approvals that a release needs only grow"),
+        Rule(
+            "oldSelf.requesterMayApprove || !self.requesterMayApprove",
+            "who asked for the containment never gets to approve its release later",
+        ),
+        Rule(
+            "duration(self.approvalsExpire) <= duration(oldSelf.approvalsExpire)",
+            "the time for which an approval counts only gets shorter",
+        ),
+    )
 
     incident: Name
     incident_uid: Uid = Field(alias="incidentUID")
@@ -74,6 +95,10 @@ class Hold(ApiModel):
     since: Timestamp
     approvals: Annotated[int, Field(ge=1, le=5)] = 1
     """Different people who must approve the release: the most that was ever asked for while the hold stood."""
+    requester_may_approve: bool = True
+    """Whether who decided ApproveContainment counts as an approver; false once that was asked for."""
+    approvals_expire: Duration = "24h"
+    """For how long an approval counts: the shortest that was ever asked for."""
     releasing: bool = False
     """True once the release was approved: it constrains nothing any more, and goes when all is restored."""
 

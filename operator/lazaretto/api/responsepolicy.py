@@ -49,8 +49,20 @@ class KnownGoodRule(ApiModel):
 class ReleaseRule(ApiModel):
     """What a release needs."""
 
+    rules = (
+        Rule(
+            "!has(self.approvalsExpire) || duration(self.approvalsExpire) >= duration('5m')",
+            "approvalsExpire must be at least 5m: people have to come together within it",
+        ),
+    )
+
     approvals: Annotated[int, Field(ge=1, le=5)] | None = None
     """Different people who must approve. Default: 2 for SEV1 and SEV2, else 1."""
+    requester_may_approve: bool | None = None
+    """Whether somebody who decided ApproveContainment counts as an approver of the release as well.
+    Default: false for SEV1 and SEV2, else true."""
+    approvals_expire: Duration = "24h"
+    """An approval older than this counts for nothing; a release that has begun is not stopped by it."""
 
 
 class ResponsePolicySpec(ApiModel):

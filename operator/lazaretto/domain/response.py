@@ -8,7 +8,7 @@ that is gone, an alert that resolved - none of them lets a compromised model bac
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -20,7 +20,7 @@ from lazaretto.api.modelrevision import ModelRevision
 from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.api.responsepolicy import ReleaseRule, ResponsePolicy
 from lazaretto.api.taxonomy import Mode
-from lazaretto.domain.approvals import ReleaseVerdict, count, release_verdict, relevant
+from lazaretto.domain.approvals import ReleaseVerdict, Terms, count, release_verdict, relevant, terms_of
 from lazaretto.domain.compromise import Diagnosis, diagnose
 from lazaretto.domain.known_good import criteria_of
 from lazaretto.domain.policy import PolicyChoice, choose_policy
@@ -128,8 +128,8 @@ def _choose(case: Case, assessment: Assessment) -> PolicyChoice:
 def _release(case: Case, assessment: Assessment, choice: PolicyChoice) -> ReleaseVerdict:
     rule = choice.policy.spec.release if choice.policy else ReleaseRule()
     mine = relevant(case.decisions, incident=case.incident)
-    floor = case.hold.approvals if case.hold else 1
-    return release_verdict(mine, severity=assessment.severity, rule=rule, floor=floor)
+    terms = terms_of(rule, severity=assessment.severity, hold=case.hold)
+    return release_verdict(mine, terms=terms, hold=case.hold, now=case.now)
 
 
 def _held(case: Case, hold: Hold, assessment: Assessment, choice: PolicyChoice) -> Verdict:
@@ -138,9 +138,11 @@ def _held(case: Case, hold: Hold, assessment: Assessment, choice: PolicyChoice) 
         names = ", ".join(a.by for a in release.counted) or "decisions that are gone by now, or by break-glass"
         what = "declared a false positive by" if release.false_positive else "release approved by"
         return Verdict(Step.RELEASE, reasons.RELEASING, f"{what} {names}", assessment, choice, release, hold=hold)
-    hold = hold.model_copy(update={"approvals": release.required})
+    hold = hold.model_copy(update=asdict(release.terms))
     have, need = len(release.counted), release.required
     message = f"held; release needs {need} approvals of different people, {have} so far"
+    if release.reservations:
+        message += f"; not counted: {release.reservations}"
     return Verdict(Step.KEEP, reasons.AWAITING_RELEASE, message, assessment, choice, release, hold=hold)
 
 
@@ -166,7 +168,7 @@ def _unheld(case: Case, assessment: Assessment, choice: PolicyChoice) -> Verdict
 def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, choice: PolicyChoice) -> Verdict:
     mode = policy.spec.mode
     diagnosis = _diagnose(case, policy)
-    hold, obstacle = _propose(case, policy, diagnosis, approvals=_release(case, assessment, choice).required)
+    hold, obstacle = _propose(case, policy, diagnosis, terms=_release(case, assessment, choice).terms)
     plan = _describe(hold, why_not=diagnosis.why_not) if hold else obstacle[1]
 
     def verdict(step: Step, reason: str, message: str, *, stalled: bool = False) -> Verdict:
@@ -199,7 +201,7 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
 
 
 def _propose(
-    case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, approvals: int
+    case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: Terms
 ) -> tuple[Hold | None, tuple[str, str]]:
     """The hold that the policy asks for, or (reason, message) why there can be none."""
     target = case.incident.spec.target
@@ -235,7 +237,7 @@ def _propose(
         shift_traffic=policy.spec.actions.shift_traffic,
         scale_to_zero=policy.spec.actions.scale_to_zero,
         since=case.now,
-        approvals=approvals,
+        **asdict(terms),
     )
     return hold, ("", "")
 

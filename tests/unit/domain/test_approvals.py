@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from random import Random
 
 import pytest
@@ -10,13 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazaretto.api import AIIncident, IncidentDecision
+from lazaretto.api.containment import Hold
 from lazaretto.api.incidentdecision import Verb
 from lazaretto.api.responsepolicy import ReleaseRule
 from lazaretto.api.taxonomy import SEVERITIES, Severity
-from lazaretto.domain.approvals import RELEASING, ReleaseVerdict, count, release_verdict, relevant
-from tests.unit.domain.objects import at, decision, incident
+from lazaretto.domain.approvals import RELEASING, ReleaseVerdict, count, release_verdict, relevant, terms_of
+from tests.unit.domain.objects import at, decision, hold, incident, workload
 
 MINE = incident()
+NOW = at(10)
+HELD = hold(MINE, [workload("chat-v2")])
+"""Begun at two o'clock; `decision` is made at three unless told otherwise."""
 EARLIER = incident(uid="uid-of-an-earlier-one")
 OTHER = incident("chat-2")
 VERBS: tuple[Verb, ...] = (
@@ -25,9 +30,14 @@ VERBS: tuple[Verb, ...] = (
 
 
 def verdict(
-    *decisions: IncidentDecision, severity: Severity = "SEV1", rule: ReleaseRule | None = None
+    *decisions: IncidentDecision,
+    severity: Severity = "SEV1",
+    rule: ReleaseRule | None = None,
+    held: Hold | None = None,
+    now: datetime = NOW,
 ) -> ReleaseVerdict:
-    return release_verdict(relevant(decisions, incident=MINE), severity=severity, rule=rule or ReleaseRule())
+    terms = terms_of(rule or ReleaseRule(), severity=severity, hold=held)
+    return release_verdict(relevant(decisions, incident=MINE), terms=terms, hold=held, now=now)
 
 
 def people(found: ReleaseVerdict) -> list[str]:
@@ -53,10 +63,10 @@ def test_how_many_people_a_release_needs(severity: Severity, rule: ReleaseRule, 
 
 @pytest.mark.parametrize(("floor", "required"), [(1, 1), (2, 2), (4, 4)])
 def test_a_release_never_gets_cheaper_than_it_was(floor: int, required: int) -> None:
-    alice = relevant([decision("ApproveRelease", "alice")], incident=MINE)
-    found = release_verdict(alice, severity="SEV5", rule=ReleaseRule(approvals=1), floor=floor)
+    alice, held = decision("ApproveRelease", "alice"), HELD.model_copy(update={"approvals": floor})
+    found = verdict(alice, severity="SEV5", rule=ReleaseRule(approvals=1), held=held)
     assert (found.required, found.granted) == (required, required == 1)
-    assert release_verdict(alice, severity="SEV1", rule=ReleaseRule(approvals=5), floor=floor).required == 5
+    assert verdict(alice, severity="SEV1", rule=ReleaseRule(approvals=5), held=held).required == 5
 
 
 def test_two_people_release_the_worst_and_one_the_rest() -> None:
@@ -132,7 +142,9 @@ DECISIONS = st.lists(
     unique_by=lambda one: one.metadata.name,
 )
 SEVERITY = st.sampled_from(SEVERITIES)
-RULES = st.builds(ReleaseRule, approvals=st.none() | st.integers(1, 5))
+RULES = st.builds(
+    ReleaseRule, approvals=st.none() | st.integers(1, 5), requester_may_approve=st.sampled_from([None, False, True])
+)
 
 
 @given(DECISIONS, SEVERITY, RULES, st.randoms(use_true_random=False))
@@ -146,7 +158,9 @@ def test_order_does_not_matter(
 
 @given(DECISIONS)
 def test_nobody_counts_twice_and_nobody_counts_who_did_not_approve(decisions: list[IncidentDecision]) -> None:
-    said = {d.spec.decided_by for d in decisions if d.spec.incident_uid == "uid-of-chat-1" and d.spec.verb in RELEASING}
+    mine = [d.spec for d in decisions if d.spec.incident_uid == "uid-of-chat-1"]
+    asked = {spec.decided_by for spec in mine if spec.verb == "ApproveContainment"}
+    said = {spec.decided_by for spec in mine if spec.verb in RELEASING} - asked
     found = people(verdict(*decisions))
     assert len(found) == len(set(found))
     assert set(found) == said
@@ -161,10 +175,16 @@ def test_words_about_other_incidents_change_nothing(
 
 
 @given(DECISIONS, SEVERITY, RULES, st.sampled_from(VERBS))
-def test_a_further_decision_takes_no_release_back(
+def test_a_further_decision_takes_no_release_back_but_by_who_asks_for_the_containment_after_all(
     decisions: list[IncidentDecision], severity: Severity, rule: ReleaseRule, verb: Verb
 ) -> None:
     before = verdict(*decisions, severity=severity, rule=rule)
+    if verb == "ApproveContainment" and not before.terms.requester_may_approve:
+        late = decision(verb, "alice", name="late", created=at(9))
+        assert people(verdict(*decisions, late, severity=severity, rule=rule)) == [
+            person for person in people(before) if person != "alice"
+        ]
+        return
     after = verdict(*decisions, decision(verb, "alice", name="late", created=at(9)), severity=severity, rule=rule)
     assert after.counted[: len(before.counted)] == before.counted
     assert after.granted or not before.granted

@@ -52,6 +52,25 @@ TABLE: list[tuple[str, Mapping[str, Any], Step, str, str]] = [
         *("held, as many approvals as the policy asks for", {"hold": HOLD, "policies": [policy(release=LENIENT)]}),
         *(Step.KEEP, reasons.AWAITING_RELEASE, "needs 1 approvals of different people, 0 so far"),
     ),
+    (
+        *("held, expired", {"hold": HOLD, "decisions": decided("ApproveRelease", "alice", "bob"), "now": at(28)}),
+        *(Step.KEEP, reasons.AWAITING_RELEASE),
+        "0 so far; not counted: alice (expired: older than 24h), bob (expired: older than 24h)",
+    ),
+    (
+        "held, release begun and its approvals expired",
+        {
+            "hold": HOLD.model_copy(update={"releasing": True}),
+            "decisions": decided("ApproveRelease", "alice", "bob"),
+            "now": at(28),
+        },
+        *(Step.RELEASE, reasons.RELEASING, "release approved by alice, bob"),
+    ),
+    (
+        "held, approved by who asked for the containment",
+        {"hold": HOLD, "decisions": [*decided("ApproveContainment", "bob"), *decided("FalsePositive", "alice", "bob")]},
+        *(Step.KEEP, reasons.AWAITING_RELEASE, "1 so far; not counted: bob (approved the containment)"),
+    ),
     ("held, closed by a person", {"hold": HOLD, "decisions": decided("Close", "alice", "bob")}, Step.KEEP, "", ""),
     ("not held, closed", {"decisions": decided("Close", "alice")}, Step.CLOSE, reasons.CLOSED, "nothing was held"),
     (
@@ -179,6 +198,20 @@ def test_a_hold_says_all_that_must_outlive_the_decision() -> None:
     assert found.known_good is not None
     assert (found.known_good.revision, found.known_good.workload) == ("chat-v1", GOOD.identified)
     assert (found.fallback, found.shift_traffic, found.scale_to_zero) == (None, True, True)
+
+
+def test_a_hold_keeps_the_strictest_terms_that_were_asked_for() -> None:
+    strict = ReleaseRule(approvals=3, requester_may_approve=False, approvals_expire="2h")
+    lax = ReleaseRule(approvals=1, requester_may_approve=True, approvals_expire="48h")
+    placed = answer(policies=[policy(mode="Automatic", release=strict)]).hold
+    assert placed is not None
+    for later in (policy(release=lax), policy(mode="Automatic", release=strict)):
+        kept = answer(hold=placed, policies=[later]).hold
+        assert kept is not None
+        assert (kept.approvals, kept.requester_may_approve, kept.approvals_expire) == (3, False, "2h")
+    grown = answer(hold=HOLD, policies=[policy(release=strict)]).hold
+    assert grown is not None
+    assert (grown.approvals, grown.requester_may_approve, grown.approvals_expire) == (3, False, "2h")
 
 
 @pytest.mark.parametrize(
