@@ -23,6 +23,7 @@ ENFORCED: Mapping[str, str] = {
     "lazaretto-decisions": "7395fbedecf42c9c",
     "lazaretto-decisions-kept": "edf79590686e3152",
     "lazaretto-fence-definitions": "480093637b3fbe86",
+    "lazaretto-fence-evidence": "4d90bc6956fdeede",
     "lazaretto-fence-pods": "d956501a19127784",
     "lazaretto-fence-replicas": "0d8897beebe3920d",
     "lazaretto-fence-routes": "665e33c9541e09c6",

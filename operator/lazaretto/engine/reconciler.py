@@ -24,6 +24,7 @@ from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
 from lazaretto.engine.clock import Clock
+from lazaretto.engine.collector import Collector
 from lazaretto.engine.current_pass import Pass, cut_off, names, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
@@ -55,7 +56,7 @@ class Reconciler:
 
     `guard` is told which objects are held, to be watched from then on; `changed` that a model's
     containment began, came further, or ended. `policies` says whether admission is as it should be.
-    `surroundings` saves reads, and may know nothing.
+    `collector` keeps what is about to be destroyed. `surroundings` saves reads, and may know nothing.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Reconciler:
         guard: Callable[[Key, Sequence[JournalTarget]], None],
         changed: Callable[[Key], None],
         policies: Callable[[], Finding],
+        collector: Collector,
         surroundings: Surroundings | None = None,
     ) -> None:
         self._api = api
@@ -78,6 +80,7 @@ class Reconciler:
         self._guard = guard
         self._changed = changed
         self._policies = policies
+        self._collector = collector
         self._surroundings = surroundings or Surroundings()
 
     async def reconcile(self, key: Key) -> float | None:
@@ -150,6 +153,7 @@ class Reconciler:
             return NEVER
         scene, demand = await self._plan(current)
         current.facts += interferences(current.plans, known.containment)
+        snapshots = self._collector.begin(current)
         containment = await self._journalled(current, holds, cut_off=cut_off(current, scene=scene, demand=demand))
         current.journal = containment
         writes: list[tuple[ObjectPlan, Sequence[Change]]]
@@ -157,7 +161,8 @@ class Reconciler:
         if any(h.releasing for h in holds) or not holds:
             current.back = comeback(current.plans, live=current.live, containment=containment)
             writes += current.back.writes
-        current.outcome = await apply(self._api, writes)
+        current.outcome = await apply(self._api, writes, before_workloads=lambda: self._collector.ready(snapshots))
+        self._collector.submit(snapshots, current)
         # Only now: opening a watch costs a handshake, and the first look at an object rings by itself.
         self._guard((known.namespace, known.name), containment.spec.targets)
         current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.denied]
@@ -282,6 +287,7 @@ class Reconciler:
                 waiting=current.back.waiting if current.back and releasing else "",
                 released=bool(releasing and current.back and current.back.complete),
                 journalled_at=began,
+                snapshot=self._collector.taken(incident.metadata.uid) if held else None,
             )
             facts = list(chronicle.acting(incident, targets, journalled_at=began)) if held else []
             facts += current.facts if held else []
