@@ -20,6 +20,9 @@ Json = dict[str, Any]
 SINCE = "2026-01-15T08:31:01Z"
 ROUTE = f"httproutes/{MODEL}"
 BAD_LABELS = {"app": MODEL, "revision": "v2"}
+EVIDENCE = f"{MODEL}-1-evidence"
+MARK = {"lazaretto.dev/evidence": "snapshot"}
+OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "5e1ba4cd-60c3-4a68-9f63-6d1c31f5f0c5"}
 OPTED_IN: Json = {"lazaretto.dev/protected": "true"}
 
 
@@ -130,6 +133,16 @@ def route(backend: str, *, kind: str = "HTTPRoute", weight: int = 1, mirror: str
     return {"apiVersion": api, "kind": kind, "metadata": {"name": "stray"}, "spec": {"rules": [rule]}}
 
 
+def evidence(*, labelled: bool = True) -> Json:
+    metadata = {"name": EVIDENCE, "labels": MARK if labelled else {}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"manifest.json": "{}"}}
+
+
+def kept(place: Place) -> Place:
+    """With evidence in it, as the operator stores it."""
+    return place.create(evidence(), as_user=OPERATOR)
+
+
 def anew(replicas: int) -> Json:
     (body,) = (each for each in workloads(Shape()) if (each["kind"], each["metadata"]["name"]) == ("Deployment", BAD))
     return {**body, "metadata": {"name": BAD}, "spec": {**body["spec"], "replicas": replicas}}
@@ -145,8 +158,22 @@ ATTEMPTS: dict[str, Callable[[Place], object]] = {
     "fence-services": lambda place: place.create(service(BAD_LABELS), DRY),
     "fence-routes": lambda place: place.patch(ROUTE, weights(90, 10), DRY),
     "fence-definitions": lambda place: place.cluster.kubectl("delete", "crd", "containments.lazaretto.dev", DRY),
+    "fence-evidence": lambda place: place.create(evidence(), DRY),
 }
 """One attempt that each policy refuses, by its name."""
+
+TAMPERING: dict[str, Callable[[Place], object]] = {
+    "made up": lambda p: p.create(evidence()),
+    "altered": lambda p: kept(p).patch(f"configmap/{EVIDENCE}", {"data": {"manifest.json": "{ }"}}),
+    "unlabelled": lambda p: kept(p).patch(f"configmap/{EVIDENCE}", {"metadata": {"labels": dict.fromkeys(MARK)}}),
+    "labelled": lambda p: p.create(evidence(labelled=False)).patch(
+        f"configmap/{EVIDENCE}", {"metadata": {"labels": MARK}}
+    ),
+    "deleted": lambda p: p.cluster.kubectl("delete", "configmap", EVIDENCE, "-n", kept(p).name),
+    "deleted with all others": lambda p: p.cluster.kubectl("delete", "configmap", "--all", "-n", kept(p).name),
+    "given an owner": lambda p: kept(p).patch(f"configmap/{EVIDENCE}", {"metadata": {"ownerReferences": [OWNER]}}),
+}
+"""What is refused about evidence, also to an administrator."""
 
 REFUSED: dict[str, tuple[str, Callable[[Place], object]]] = {
     "scale up": ("fence-replicas", lambda place: place.scale(3)),

@@ -62,10 +62,12 @@ CALLS: Mapping[str, tuple[Budget, Budget, Budget]] = {
     "patch containments/status": (_at_most(5), NONE, _at_most(4)),
     "patch protectedmodels/status": (_at_most(4), NONE, _at_most(4)),
     "patch modelrevisions/status": (_at_most(2), NONE, _at_most(3)),
+    "create configmaps": (_exactly(1), NONE, NONE),
     "create events": (_at_most(10), NONE, _at_most(10)),
     "patch deployments/scale (dry run)": (_at_most(6), _exactly(1), _at_most(4)),
     "patch httproutes (dry run)": (_at_most(6), _exactly(1), _at_most(4)),
     "get deployments": (_at_most(30), _exactly(2), _at_most(50)),
+    "list events": (_exactly(1), NONE, NONE),
     **{name: (_at_most(15), _exactly(1), _at_most(25)) for name in _READS},
     **{name: (_at_most(15), _exactly(1), _at_most(25)) for name in _NAMED},
     # KEDA is not installed there; surveys look whether it is by now.

@@ -27,7 +27,7 @@ _GROUPS = {
     "scaledobjects": "apis/keda.sh/v1alpha1",
     "endpointslices": "apis/discovery.k8s.io/v1",
     **dict.fromkeys(("rolebindings", "roles", "clusterroles"), "apis/rbac.authorization.k8s.io/v1"),
-    **dict.fromkeys(("services", "pods", "events", "serviceaccounts", "namespaces"), "api/v1"),
+    **dict.fromkeys(("services", "pods", "events", "configmaps", "serviceaccounts", "namespaces"), "api/v1"),
     **dict.fromkeys(
         ("aiincidents", "containments", "incidentdecisions", "modelrevisions", "protectedmodels", "responsepolicies"),
         _OWN,

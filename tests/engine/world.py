@@ -16,6 +16,7 @@ from lazaretto.api import KINDS, AIIncident, Containment, reasons
 from lazaretto.api.containment import JournalTarget
 from lazaretto.domain.evidence import Finding
 from lazaretto.domain.fields import Fields
+from lazaretto.engine.collector import Collector
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.opposition import Opposition
 from lazaretto.engine.reconciler import NOW, SOON, Reconciler
@@ -24,7 +25,17 @@ from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store
 from lazaretto.errors import LazarettoError
 from lazaretto.kube.api_server import ApiServer
-from lazaretto.kube.resource import ENDPOINT_SLICES, GRPC_ROUTES, HTTP_ROUTES, OWN, PODS, ResourceType, of
+from lazaretto.kube.resource import (
+    CONFIG_MAPS,
+    ENDPOINT_SLICES,
+    EVENTS,
+    GRPC_ROUTES,
+    HTTP_ROUTES,
+    OWN,
+    PODS,
+    ResourceType,
+    of,
+)
 from lazaretto.kube.retry import RetryPolicy
 from lazaretto.kube.surface import Surface
 from lazaretto.traffic.registry import ROUTES, SERVICE
@@ -42,7 +53,7 @@ SURFACES: Mapping[str, Surface] = {
     s.resource.plural: s for s in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES))
 }
 _TYPES: Mapping[str, ResourceType] = {
-    t.kind: t for t in (*(s.resource for s in SURFACES.values()), *OWN, PODS, ENDPOINT_SLICES)
+    t.kind: t for t in (*(s.resource for s in SURFACES.values()), *OWN, PODS, EVENTS, CONFIG_MAPS, ENDPOINT_SLICES)
 }
 _LONGEST = 60
 
@@ -192,6 +203,8 @@ class Operator:
         self.line = line or FaultyLine(world.api)
         self.guarded: Sequence[JournalTarget] = ()
         self.changed: list[Key] = []
+        self.rung: list[Key] = []
+        """Models whose snapshot has come to an end."""
         self.policies = Finding("True", reasons.PROVED, "admission policies are as shipped")
         self._late = late
         self._lanes: list[asyncio.Task[None]] = []
@@ -203,6 +216,7 @@ class Operator:
         statuses, events = StatusWriter(api, self.store), EventWriter(api)
         self.reporter = Reporter(self.store, statuses, events, clock=NoonClock())
         self.opposition = Opposition()
+        self.collector = Collector(api, api, clock=NoonClock(), ring=self.rung.append)
         self.reconciler = Reconciler(
             api,
             self.store,
@@ -212,14 +226,17 @@ class Operator:
             changed=self.changed.append,
             policies=lambda: self.policies,
             opposition=self.opposition,
+            collector=self.collector,
         )
-        self._lanes = [asyncio.create_task(work) for work in (statuses.work(), statuses.work(), events.work())]
+        work = (statuses.work(), statuses.work(), events.work(), self.collector.work())
+        self._lanes = [asyncio.create_task(each) for each in work]
         self.hear()
 
     def _guard(self, key: Key, targets: Sequence[JournalTarget]) -> None:
         self.guarded = targets
 
     async def stop(self) -> None:
+        self.collector.close()
         for task in self._lanes:
             task.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)

@@ -188,6 +188,17 @@ class ContainmentReference(ApiModel):
     """L0 accepted · L1 observed by the owning controller · L2 pods and endpoints agree, and admission holds it · L3 no traffic measured."""
 
 
+class EvidenceReference(ApiModel):
+    """The snapshot that was taken when the containment began."""
+
+    config_map: Annotated[str, Field(max_length=253)] = ""
+    """ConfigMap of the incident's namespace that holds it; empty if it could not be stored."""
+    manifest: Annotated[str, Field(max_length=64)] = ""
+    """SHA-256 of its `manifest.json`, which has that of every other part: what was changed since shows."""
+    missing: Text = ""
+    """What it lacks, and why."""
+
+
 class AIIncidentStatus(ApiModel):
     """What Lazaretto made of the incident and did about it."""
 
@@ -210,6 +221,7 @@ class AIIncidentStatus(ApiModel):
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     times: IncidentTimes = IncidentTimes()
     containment: ContainmentReference | None = None
+    evidence: EvidenceReference | None = None
     commander: Annotated[str, Field(max_length=256)] = ""
     """Who took command."""
     approvals: Annotated[list[CountedApproval], Field(max_length=16), Atomic()] = []

@@ -24,6 +24,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 LABEL_MODEL = f"{GROUP}/model"
 LABEL_CATEGORY = f"{GROUP}/category"
 LABEL_PROTECTED = f"{GROUP}/protected"
+LABEL_INCIDENT = f"{GROUP}/incident"
+LABEL_EVIDENCE = f"{GROUP}/evidence"
 
 _DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 _DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"

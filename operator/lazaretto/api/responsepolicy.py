@@ -37,6 +37,15 @@ class Actions(ApiModel):
     start pods either."""
 
 
+class EvidenceRule(ApiModel):
+    """What is kept of a compromised model before containment destroys it."""
+
+    snapshot: bool = True
+    """Store the compromised workloads, their pods and Events, and the alerts, without secrets, when a containment begins."""
+    budget: Annotated[str, Field(max_length=3, pattern=r"^([1-9]|[1-5][0-9]|60)s$")] = "10s"
+    """How long that may take, `1s` to `60s`. What is not read by then is left out, and said to be missing."""
+
+
 class KnownGoodRule(ApiModel):
     """What counts as a known-good revision."""
 
@@ -88,6 +97,7 @@ class ResponsePolicySpec(ApiModel):
     impact_floor: Impact | None = None
     """Impact of a matching incident is at least this."""
     release: ReleaseRule = ReleaseRule()
+    evidence: EvidenceRule = EvidenceRule()
 
 
 class ResponsePolicyStatus(ApiModel):

@@ -134,6 +134,17 @@ def fought_out(fight: Fight) -> Fact:
     )
 
 
+def collecting(incident: AIIncident, progress: Progress) -> Iterator[Fact]:
+    """The snapshot, once: where it is, the digest by which a later change shows, and what it lacks."""
+    taken = progress.snapshot
+    if taken is None or incident.status.evidence is not None:
+        return
+    where = f"ConfigMap/{taken.config_map}" if taken.config_map else ""
+    stored = f"snapshot stored in {where}, sha256 of manifest.json {taken.manifest}" if where else "no snapshot stored"
+    lacking = f"; missing: {taken.missing}" if taken.missing else ""
+    yield Fact("evidence:snapshot", "Evidence", f"{stored}{lacking}", object=where, after=taken.manifest)
+
+
 def proving(incident: AIIncident, progress: Progress) -> Iterator[Fact]:
     """Each finding when it first becomes true."""
     if progress.evidence is None:

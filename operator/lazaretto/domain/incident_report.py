@@ -14,6 +14,7 @@ from lazaretto.api.aiincident import (
     AIIncident,
     AIIncidentStatus,
     ContainmentReference,
+    EvidenceReference,
     IncidentTimes,
 )
 from lazaretto.api.containment import Hold
@@ -54,6 +55,8 @@ class Progress:
     contested: str | None = None
     """What is fought over; "" for nothing, None if that is not known."""
     journalled_at: datetime | None = None
+    snapshot: EvidenceReference | None = None
+    """The snapshot that was taken of what it holds."""
 
 
 def report(
@@ -88,6 +91,7 @@ def report(
         conditions=_conditions(incident, verdict, progress, now),
         times=times,
         containment=_reference(verdict.hold, progress, old, incident) if _holds(verdict) else old.containment,
+        evidence=old.evidence or progress.snapshot,
         commander=commander,
         approvals=list(verdict.release.counted)[:MOST_APPROVALS] if verdict.release else old.approvals,
         approvals_required=verdict.release.required if verdict.release else old.approvals_required,

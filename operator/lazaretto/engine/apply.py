@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from lazaretto.api import reasons
@@ -12,7 +12,7 @@ from lazaretto.domain.fields import Change
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from lazaretto.kube.api_server import Api
-from lazaretto.kube.surface import Surface
+from lazaretto.kube.surface import WORKLOADS_FIRST, Surface
 
 MOST_QUOTED = 256
 
@@ -29,10 +29,24 @@ class Outcome:
     """Those of the problems that will be met again unless something changes, by uid of the object."""
 
 
-async def apply(api: Api, writes: Sequence[tuple[ObjectPlan, Sequence[Change]]]) -> Outcome:
-    """Make the changes, all objects at once. One that fails does not keep the others from being written."""
+async def apply(
+    api: Api,
+    writes: Sequence[tuple[ObjectPlan, Sequence[Change]]],
+    *,
+    before_workloads: Callable[[], Awaitable[None]] | None = None,
+) -> Outcome:
+    """Make the changes, all objects at once. One that fails does not keep the others from being written.
+
+    Workloads wait for `before_workloads`, which must be short and not raise.
+    """
     outcome = Outcome()
-    await asyncio.gather(*(_write(api, plan, changes, outcome) for plan, changes in writes))
+
+    async def write(plan: ObjectPlan, changes: Sequence[Change]) -> None:
+        if before_workloads is not None and plan.surface.release_stage == WORKLOADS_FIRST:
+            await before_workloads()
+        await _write(api, plan, changes, outcome)
+
+    await asyncio.gather(*(write(plan, changes) for plan, changes in writes))
     return outcome
 
 

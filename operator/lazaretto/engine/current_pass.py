@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lazaretto.api import Containment, reasons
-from lazaretto.api.containment import MOST_CUT_OFF
+from lazaretto.api import AIIncident, Containment, reasons
+from lazaretto.api.containment import MOST_CUT_OFF, Hold
+from lazaretto.api.responsepolicy import EvidenceRule
 from lazaretto.domain.evidence import Evidence
-from lazaretto.domain.scene import Demand, Scene
+from lazaretto.domain.response import Step
+from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.gather import Live
@@ -19,6 +21,7 @@ from lazaretto.engine.store import Key, Store
 from lazaretto.engine.triage import Known, Triage
 from lazaretto.traffic.registry import SERVICE
 
+_DEFAULT_EVIDENCE = EvidenceRule()
 YOUNG = timedelta(seconds=5)
 
 
@@ -99,3 +102,36 @@ def names(current: Pass, *, releasing: bool) -> list[str]:
     """Incidents that hold the model, or whose holds are being released."""
     uids = {h.incident_uid for h in current.triage.holds if h.releasing is releasing}
     return [i.metadata.name for i in current.known.incidents if i.metadata.uid in uids]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A snapshot that is to be taken."""
+
+    incident: AIIncident
+    model: str
+    hold: Hold
+    workloads: Sequence[Workload]
+    """What it holds and what is still there."""
+    budget: str
+    late: bool
+    """Whether the hold is in the journal already: something may have been written."""
+
+
+def snapshots_due(current: Pass) -> list[Due]:
+    """For each hold that stands or begins, and whose incident knows of no snapshot, if its policy wants one."""
+    known = current.known
+    journalled = {h.incident_uid for h in known.containment.spec.holds} if known.containment else set()
+    found = []
+    for incident in known.open_incidents:
+        verdict = current.triage.verdicts[incident.metadata.uid]
+        rule = verdict.choice.policy.spec.evidence if verdict.choice.policy else _DEFAULT_EVIDENCE
+        hold = verdict.hold
+        stands = verdict.step in (Step.CONTAIN, Step.KEEP) and hold is not None
+        if hold is None or not stands or not rule.snapshot or incident.status.evidence is not None:
+            continue
+        uids, refs = {w.uid for w in hold.compromised}, {w.ref for w in hold.compromised}
+        held = [w for w in current.live.workloads if w.uid in uids or w.ref in refs]
+        late = hold.incident_uid in journalled
+        found.append(Due(incident, known.name, hold, held, rule.budget, late))
+    return found

@@ -26,6 +26,7 @@ from lazaretto.api import (
 from lazaretto.api.meta import ObjectMeta
 from lazaretto.engine.admission import Admission
 from lazaretto.engine.clock import Clock, SystemClock
+from lazaretto.engine.collector import Collector
 from lazaretto.engine.comparison import Comparison
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.onset import Lookup, Onset
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
 
 WORKERS = 16
 STATUS_WORKERS = 4
+SNAPSHOT_WORKERS = 4
 TICK = 10.0
 SURVEY_EVERY = 60.0
 SURVEY_AGAIN = 10.0
@@ -84,6 +86,7 @@ class Engine:
         self._opposition = Opposition()
         self._sentry = Sentry(watches or slow, ring=self._alarm)
         self._admission = Admission(watches or slow, changed=self._ring_held)
+        self._collector = Collector(fast, slow, clock=clock, ring=self._queue.add)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
         self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings)
@@ -95,6 +98,7 @@ class Engine:
             guard=self._sentry.guard,
             changed=self._surveys.add,
             policies=self._admission.finding,
+            collector=self._collector,
             surroundings=surroundings,
             opposition=self._opposition,
         )
@@ -107,6 +111,7 @@ class Engine:
         """Start the workers. Requires a running event loop."""
         jobs: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(WORKERS)]
         jobs += [self._statuses.work() for _ in range(STATUS_WORKERS)]
+        jobs += [self._collector.work() for _ in range(SNAPSHOT_WORKERS)]
         jobs += [
             self._comparison.work(),
             self._admission.work(),
@@ -122,6 +127,7 @@ class Engine:
         """Stop the workers. Whatever was under way is taken up again from the stored objects."""
         for task in self._tasks:
             task.cancel()
+        self._collector.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._sentry.stop()
 

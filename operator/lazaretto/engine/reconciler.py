@@ -23,6 +23,7 @@ from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
 from lazaretto.engine.clock import Clock
+from lazaretto.engine.collector import Collection, Collector
 from lazaretto.engine.current_pass import Pass, cut_off, look_up, names, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
@@ -55,6 +56,7 @@ class Reconciler:
 
     `guard` is told which objects are held, to be watched from then on; `changed` that a model's
     containment began, came further, or ended. `policies` says whether admission is as it should be.
+    `collector` keeps what is about to be destroyed.
     `surroundings` saves reads, and may know nothing.
     `opposition` puts off writes that were refused before, and remembers who moved what.
     """
@@ -69,6 +71,7 @@ class Reconciler:
         guard: Callable[[Key, Sequence[JournalTarget]], None],
         changed: Callable[[Key], None],
         policies: Callable[[], Finding],
+        collector: Collector,
         surroundings: Surroundings | None = None,
         opposition: Opposition | None = None,
     ) -> None:
@@ -80,6 +83,7 @@ class Reconciler:
         self._guard = guard
         self._changed = changed
         self._policies = policies
+        self._collector = collector
         self._surroundings = surroundings or Surroundings()
         self._opposition = opposition or Opposition()
 
@@ -142,13 +146,15 @@ class Reconciler:
         moves = list(interferences(current.plans, known.containment))
         current.facts += self._opposition.moved(current.key, moves)
         current.contested = self._opposition.contested(current.key)
+        snapshots = self._collector.begin(current)
         containment = await self._journalled(current, holds, cut_off=cut_off(current, scene=scene, demand=demand))
         current.journal = containment
         writes: Writes = [(p, p.changes) for p in current.plans if p.changes]
         if any(h.releasing for h in holds) or not holds:
             current.back = comeback(current.plans, live=current.live, containment=containment)
             writes += current.back.writes
-        await self._write(current, writes, undoing=bool(moves))
+        await self._write(current, writes, undoing=bool(moves), snapshots=snapshots)
+        self._collector.submit(snapshots, current)
         # Only now: opening a watch costs a handshake, and the first look at an object rings by itself.
         self._guard(current.key, containment.spec.targets)
         current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.denied]
@@ -160,11 +166,11 @@ class Reconciler:
             return await self._read_back(current, containment, scene=scene, demand=demand)
         return WAITING
 
-    async def _write(self, current: Pass, writes: Writes, *, undoing: bool) -> None:
+    async def _write(self, current: Pass, writes: Writes, *, undoing: bool, snapshots: Sequence[Collection]) -> None:
         """Send what is not put off; what is put off is still a problem."""
         put_off = self._opposition.put_off(current.key, writes)
         sent = [(p, changes) for p, changes in writes if p.uid not in put_off]
-        current.outcome = await apply(self._api, sent)
+        current.outcome = await apply(self._api, sent, before_workloads=lambda: self._collector.ready(snapshots))
         self._opposition.answered(current.key, sent, current.outcome, undoing=undoing)
         current.outcome.problems += put_off.values()
 
@@ -293,6 +299,7 @@ class Reconciler:
                 released=bool(releasing and current.back and current.back.complete),
                 journalled_at=began,
                 contested=current.contested if held else "",
+                snapshot=self._collector.taken(incident.metadata.uid) if held else None,
             )
             facts = list(chronicle.acting(incident, targets, journalled_at=began)) if held else []
             facts += current.facts if held else []

@@ -69,6 +69,7 @@ class Reporter:
                 *chronicle.opening(incident, verdict),
                 *chronicle.deciding(incident, decisions),
                 *offered,
+                *chronicle.collecting(incident, progress),
                 *chronicle.proving(incident, progress),
                 *chronicle.ending(incident, verdict, progress),
             ]

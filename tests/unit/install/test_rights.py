@@ -10,6 +10,7 @@ import yaml
 
 from lazaretto.api import API_VERSION, GROUP, KINDS
 from lazaretto.api.incidentdecision import RBAC_VERBS
+from lazaretto.api.meta import LABEL_EVIDENCE
 from lazaretto.api.meta import LABEL_PROTECTED as OPT_IN_LABEL
 from tests.unit.install.sources import FENCE, NAMESPACE, OPT_IN, POLICIES, documents, kustomization, of_kind, rights
 
@@ -42,6 +43,8 @@ GOLDEN = {
         | grants("", ["services"], (*READ, "patch"))
         | grants("", ["pods"], ("list",))
         | grants("discovery.k8s.io", ["endpointslices"], ("list",))
+        | grants("", ["events"], ("list",))
+        | grants("", ["configmaps"], ("create",))
     ),
     "lazaretto-receiver": (
         grants(GROUP, ["protectedmodels"], ("list", "watch"))
@@ -182,6 +185,12 @@ def test_a_fence_reaches_opted_in_namespaces_and_no_others(name: str) -> None:
     assert {each["reason"] for each in spec["validations"]} == {"Forbidden"}
     if name == "definitions":
         assert "paramKind" not in spec
+        return
+    if name == "evidence":
+        # It takes no parameters, and protects what was kept also where nothing else is fenced.
+        assert "paramKind" not in spec
+        assert spec["matchConstraints"]["namespaceSelector"] == {"matchLabels": {OPT_IN_LABEL: "true"}}
+        assert spec["matchConstraints"]["objectSelector"]["matchExpressions"][0]["key"] == LABEL_EVIDENCE
         return
     assert spec["paramKind"] == {"apiVersion": API_VERSION, "kind": "Containment"}
     assert binding["spec"]["paramRef"] == {"selector": {}, "parameterNotFoundAction": "Allow"}

@@ -1,0 +1,91 @@
+"""Takes out of a live object what must not be copied: values that are, or may be, secrets.
+
+Structure and names stay, so that it still shows what was set and where a value came from; the value itself is replaced
+by `REDACTED`. Whatever has a name and a value - environment variables, HTTP headers - loses the value, whatever it is.
+In free text, which is command lines, annotations and messages, everything that reads like a credential goes as well.
+No input raises.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+REDACTED = "[redacted]"
+
+_DROPPED = frozenset({"managedFields", "kubectl.kubernetes.io/last-applied-configuration"})
+_FREE = frozenset({"args", "command", "annotations", "message", "note", "volumeAttributes", "options", "parameters"})
+"""Keys under which people and programs write whatever they like."""
+_FLAG_SECRET = re.compile(r"(?i)token|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth(?!or)")
+_NAMES_ONLY = re.compile(r"(?i)(name|path|namespace|provider|class|type|port)$")
+"""Keys that tell where a secret is, not what it is."""
+
+_KNOWN = re.compile(
+    # Prefixes by which issuers mark credentials; where a name could begin so, only with a capital letter, which no name
+    # has. A JSON web token. A private key.
+    r"(?<![A-Za-z0-9])(?:(?:hf|gh[opsur]|github_pat|npm|dckr_pat|[sr]k_(?:live|test))_[A-Za-z0-9_\-]{12,}"
+    r"|(?:glpat-|nvapi-|pypi-|sk-|xox[abeprs]-|ya29\.|AIza|AKIA|ASIA)(?=[a-z0-9_\-]*[A-Z])[A-Za-z0-9_\-]{12,})"
+    r"|eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)*"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
+)
+_USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_ASSIGNED = re.compile(
+    r"(?i)([\w.\-]*(?:token|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth|bearer)[\w.\-]*"
+    r"[\"']?(?:\s*[=:]\s*|\s+)(?:bearer\s+|basic\s+)?)(\"[^\"]*\"|'[^']*'|[^\s,;]+)"
+)
+_RANDOM = re.compile(
+    r"(?<![0-9a-fA-F:])[0-9a-fA-F]{32,}(?![0-9a-fA-F])"
+    r"|(?=[A-Za-z0-9+_=]*[a-z])(?=[A-Za-z0-9+_=]*[A-Z])(?=[A-Za-z0-9+_=]*[0-9])[A-Za-z0-9+_=]{24,}"
+)
+
+
+def redacted(value: Any, *, free: bool = False) -> Any:
+    """The JSON value without secrets. `free`: its texts are free text."""
+    if isinstance(value, Mapping):
+        return _object(value, free=free)
+    if isinstance(value, str):
+        return free_text(value) if free else _KNOWN.sub(REDACTED, _USER_INFO.sub(REDACTED, value))
+    if isinstance(value, Sequence):
+        return _items(value, free=free)
+    return value
+
+
+def free_text(text: str) -> str:
+    """The text without what reads like a credential; a whole document within a text goes altogether."""
+    if text.lstrip()[:1] in ("{", "["):
+        return REDACTED
+    text = _KNOWN.sub(REDACTED, _USER_INFO.sub(REDACTED, text))
+    text = _ASSIGNED.sub(lambda found: found[1] + REDACTED, text)
+    return _RANDOM.sub(REDACTED, text)
+
+
+def _object(value: Mapping[str, Any], *, free: bool) -> dict[str, Any]:
+    named = "name" in value and "value" in value
+    return {
+        key: REDACTED if (named and key == "value") or _tells(key, each) else redacted(each, free=free or key in _FREE)
+        for key, each in value.items()
+        if key not in _DROPPED
+    }
+
+
+def _tells(key: str, value: Any) -> bool:
+    """Whether the text under this key is a secret by the key's name."""
+    return isinstance(value, str) and bool(_FLAG_SECRET.search(key)) and not _NAMES_ONLY.search(key)
+
+
+def _items(values: Sequence[Any], *, free: bool) -> list[Any]:
+    """The items; what follows a flag that announces a secret goes, however it looks."""
+    found: list[Any] = []
+    announced = False
+    for each in values:
+        if announced and isinstance(each, str) and not each.startswith("-"):
+            found.append(REDACTED)
+        else:
+            found.append(redacted(each, free=free))
+        announced = free and isinstance(each, str) and each.startswith("-") and "=" not in each and _announces(each)
+    return found
+
+
+def _announces(flag: str) -> bool:
+    return bool(_FLAG_SECRET.search(flag)) and not _NAMES_ONLY.search(flag)

@@ -1,0 +1,224 @@
+"""What a containment destroys is kept first, once, without secrets, and never at the containment's expense."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lazaretto.api.aiincident import EvidenceReference
+from lazaretto.domain.snapshot import MANIFEST, name_of_snapshot
+from lazaretto.kube.request import Request
+from lazaretto.kube.transport import Response
+from tests.e2e.shapes import BAD, MODEL
+from tests.engine.edits import contained
+from tests.engine.faulty_line import Call, Fault, FaultyLine
+from tests.engine.memory_api import MemoryApi, Object, called, failure
+from tests.engine.world import Operator, World
+
+SECRET = "Correct-Horse-1"
+
+
+def stored(world: World) -> list[Object]:
+    return world.api.all("configmaps")
+
+
+def part(world: World, name: str) -> Any:
+    (found,) = stored(world)
+    return json.loads(found["data"][name])
+
+
+def reference(world: World, number: int = 1) -> EvidenceReference:
+    found = world.incident(number).status.evidence
+    assert found is not None
+    return found
+
+
+def asked(world: World) -> list[str]:
+    return [called(request) for request in world.api.requests]
+
+
+def rule(world: World, **evidence: Any) -> None:
+    for body in world.api.all("responsepolicies"):
+        name = body["metadata"]["name"]
+        world.change("ResponsePolicy", name, lambda policy: policy["spec"].update(evidence=evidence))
+
+
+async def test_what_was_there_is_kept_and_the_timeline_has_its_digest(begin: Callable[..., Operator]) -> None:
+    operator = begin()
+    pods = [p["metadata"]["name"] for p in operator.world.api.all("pods") if p["metadata"]["name"].startswith(BAD)]
+    world = await contained(operator)
+    (kept,) = stored(world)
+    assert kept["metadata"]["name"] == reference(world).config_map == name_of_snapshot(world.incident())
+    assert not reference(world).missing
+    assert pods
+    assert [each["pod"] for each in part(world, "images.json")] == sorted(pods)
+    (workload,) = part(world, "workloads.json")
+    assert (workload["metadata"]["name"], workload["spec"]["replicas"] > 0) == (BAD, True)
+    route = next(each for each in part(world, "traffic.json") if each["kind"] == "HTTPRoute")
+    assert route["spec"] == world.originals[f"HTTPRoute/{MODEL}"]
+    (entry,) = [each for each in world.incident().status.timeline if each.type == "Evidence"]
+    assert entry.after == reference(world).manifest
+    assert entry.after in entry.message
+
+
+async def test_no_secret_is_kept(begin: Callable[..., Operator]) -> None:
+    world = World()
+
+    def tell(body: Object) -> None:
+        container = body["spec"]["template"]["spec"]["containers"][0]
+        container.update(env=[{"name": "VENDOR", "value": SECRET}], args=["--api-key", SECRET])
+        body["metadata"]["annotations"] = {"kubectl.kubernetes.io/last-applied-configuration": json.dumps(container)}
+
+    world.change("Deployment", BAD, tell)
+    await contained(begin(world))
+    assert SECRET not in json.dumps(stored(world))
+    assert "VENDOR" in json.dumps(stored(world))
+
+
+async def test_the_pods_are_asked_for_before_any_is_stopped(begin: Callable[..., Operator]) -> None:
+    world = await contained(begin())
+    calls = asked(world)
+    assert calls.index("list pods") < calls.index("patch deployments/scale")
+    assert calls.index("create configmaps") > calls.index("patch deployments/scale")
+    assert calls.count("create configmaps") == calls.count("list events") == 1
+
+
+class SlowLine(FaultyLine):
+    """One on which pods are not answered until `go` is set."""
+
+    def __init__(self, server: MemoryApi) -> None:
+        super().__init__(server)
+        self.go = asyncio.Event()
+
+    async def send(self, request: Request, *, timeout: float) -> Response:
+        if called(request) == "list pods":
+            await self.go.wait()
+        return await super().send(request, timeout=timeout)
+
+
+async def test_only_scaling_to_zero_waits_for_the_pods(
+    begin: Callable[..., Operator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazaretto.engine.collector.PATIENCE", 3600.0)
+    world = World()
+    line = SlowLine(world.api)
+    operator = begin(world, line=line)
+    world.report()
+    operator.hear()
+    one = asyncio.create_task(operator.once())
+    while "patch horizontalpodautoscalers" not in asked(world) or "patch httproutes" not in asked(world):
+        await asyncio.sleep(0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert "patch deployments/scale" not in asked(world)
+    line.go.set()
+    await one
+    assert "patch deployments/scale" in asked(world)
+
+
+async def test_a_read_that_takes_too_long_is_missing_and_keeps_nothing_from_being_contained(
+    begin: Callable[..., Operator],
+) -> None:
+    world = World()
+    rule(world, budget="1s")
+    line = SlowLine(world.api)
+    operator = begin(world, line=line)
+    world.report()
+    operator.hear()
+    await operator.once()
+    assert world.read("Deployment", BAD)["spec"]["replicas"] == 0
+    while not operator.rung:
+        await asyncio.sleep(0.01)
+    line.go.set()
+    await operator.settle()
+    assert reference(world).missing == "pods: not read within 0.6 s"
+    assert part(world, "pods.json") == []
+    assert world.incident().status.state == "Contained"
+
+
+@pytest.mark.parametrize(
+    ("call", "missing"),
+    [("list events", "events: made up"), ("create configmaps", "everything: not stored: made up")],
+)
+async def test_without_the_right_it_is_missing_and_the_model_is_contained(
+    call: str, missing: str, begin: Callable[..., Operator]
+) -> None:
+    world = World()
+    world.api.forbidden.add(call)
+    await contained(begin(world))
+    assert reference(world).missing == missing
+    assert bool(reference(world).config_map) == bool(stored(world)) == (call != "create configmaps")
+    assert asked(world).count(call) == 1
+
+
+async def test_pods_that_may_not_be_read_are_missing(begin: Callable[..., Operator]) -> None:
+    world = World()
+    world.api.hook = lambda request: failure(403, "Forbidden") if called(request) == "list pods" else None
+    operator = begin(world)
+    world.report()
+    await operator.settle()
+    assert reference(world).missing == "pods: made up"
+    assert world.read("Deployment", BAD)["spec"]["replicas"] == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER])
+@pytest.mark.parametrize(
+    ("what", "name"), [("create containments", MODEL), ("create configmaps", ""), ("patch deployments/scale", BAD)]
+)
+async def test_a_killed_process_leaves_one_snapshot_to_be_taken(
+    what: str, name: str, fault: Fault, begin: Callable[..., Operator]
+) -> None:
+    world = World()
+    world.report()
+    name = name or name_of_snapshot(world.incident())
+    operator = begin(world, line=FaultyLine(world.api, at=Call(what, name, 1), fault=fault))
+    operator.hear()
+    await operator.settle()
+    assert world.incident().status.state == "Contained"
+    assert [each["metadata"]["name"] for each in stored(world)] == [reference(world).config_map]
+    before = (what, fault) == ("create containments", Fault.KILLED_BEFORE)
+    assert ("interrupted" in reference(world).missing) is not before
+
+
+async def test_what_has_the_name_already_is_left_alone_and_told(begin: Callable[..., Operator]) -> None:
+    world = World()
+    world.report()
+    name = name_of_snapshot(world.incident())
+    world.add({"kind": "ConfigMap", "metadata": {"name": name}, "data": {MANIFEST: "theirs"}})
+    operator = begin(world)
+    await operator.settle()
+    (left,) = stored(world)
+    assert left["data"] == {MANIFEST: "theirs"}
+    assert "was there already" in reference(world).missing
+    assert reference(world).manifest
+
+
+async def test_a_policy_may_want_none(begin: Callable[..., Operator]) -> None:
+    world = World()
+    rule(world, snapshot=False)
+    await contained(begin(world))
+    assert world.incident().status.evidence is None
+    assert not {"list events", "create configmaps"} & set(asked(world))
+
+
+async def test_it_is_taken_once_for_each_incident_and_outlives_the_release(begin: Callable[..., Operator]) -> None:
+    operator = begin()
+    world = await contained(operator)
+    first = stored(world)
+    again = begin(world)
+    await again.settle()
+    assert stored(world) == first
+    world.report(2, category="SystemPromptLeak", target={"model": MODEL, "revision": BAD})
+    await again.settle()
+    names = {reference(world, number).config_map for number in (1, 2)}
+    assert len(names) == 2
+    for number in (1, 2):
+        world.approve(number)
+    await again.settle()
+    assert world.containment is None
+    assert {each["metadata"]["name"] for each in stored(world)} == names
+    assert world.incident().status.evidence == reference(world)
