@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import string
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ TOKENS = [
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl",
     "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
 ]
-PLACES = {
+PLACES: Mapping[str, Callable[[str], Any]] = {
     "argument": lambda text: {"args": [f"--key-file={text}"]},
     "command": lambda text: {"command": ["sh", "-c", f"serve {text} && echo"]},
     "annotation": lambda text: {"metadata": {"annotations": {"note": f"see {text}"}}},
