@@ -63,7 +63,7 @@ CALLS: Mapping[str, tuple[Budget, Budget, Budget]] = {
     "patch protectedmodels/status": (_at_most(4), NONE, _at_most(4)),
     "patch modelrevisions/status": (_at_most(2), NONE, _at_most(3)),
     "create configmaps": (_exactly(1), NONE, NONE),
-    "create events": (_at_most(10), NONE, _at_most(10)),
+    "create events": (_at_most(11), NONE, _at_most(10)),
     "patch deployments/scale (dry run)": (_at_most(6), _exactly(1), _at_most(4)),
     "patch httproutes (dry run)": (_at_most(6), _exactly(1), _at_most(4)),
     "get deployments": (_at_most(30), _exactly(2), _at_most(50)),

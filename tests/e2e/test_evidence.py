@@ -24,7 +24,7 @@ def test_the_pods_are_told_of_before_they_go_and_nobody_changes_it(scene: Scene,
     scene.contained()
     status = until(lambda: _told(scene), what="the incident knows of its snapshot")
     reference = status["evidence"]
-    assert "missing" not in reference
+    assert not reference["missing"]
 
     kept = scene.read("configmaps", reference["configMap"])
     manifest = kept["data"].pop("manifest.json")

@@ -212,6 +212,7 @@ async def test_it_is_taken_once_for_each_incident_and_outlives_the_release(begin
     again = begin(world)
     await again.settle()
     assert stored(world) == first
+    assert asked(world).count("create configmaps") == asked(world).count("list events") == 1
     world.report(2, category="SystemPromptLeak", target={"model": MODEL, "revision": BAD})
     await again.settle()
     names = {reference(world, number).config_map for number in (1, 2)}

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 REDACTED = "[redacted]"
+LONGEST = 16_384
+"""Free text that is longer is a document, and goes altogether."""
 
 _DROPPED = frozenset({"managedFields", "kubectl.kubernetes.io/last-applied-configuration"})
 _FREE = frozenset({"args", "command", "annotations", "message", "note", "volumeAttributes", "options", "parameters"})
@@ -25,19 +27,21 @@ _KNOWN = re.compile(
     # Prefixes by which issuers mark credentials; where a name could begin so, only with a capital letter, which no name
     # has. A JSON web token. A private key.
     r"(?<![A-Za-z0-9])(?:(?:hf|gh[opsur]|github_pat|npm|dckr_pat|[sr]k_(?:live|test))_[A-Za-z0-9_\-]{12,}"
-    r"|(?:glpat-|nvapi-|pypi-|sk-|xox[abeprs]-|ya29\.|AIza|AKIA|ASIA)(?=[a-z0-9_\-]*[A-Z])[A-Za-z0-9_\-]{12,})"
+    r"|(?:glpat-|nvapi-|pypi-|sk-|xox[abeprs]-|ya29\.|AIza|AKIA|ASIA)(?=[a-z0-9_\-]{0,64}[A-Z])[A-Za-z0-9_\-]{12,})"
     r"|eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*)*"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
+    r"|-----BEGIN [A-Z ]{0,32}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,32}PRIVATE KEY-----|$)"
 )
 _USER_INFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _ASSIGNED = re.compile(
-    r"(?i)([\w.\-]*(?:token|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth|bearer)[\w.\-]*"
-    r"[\"']?(?:\s*[=:]\s*|\s+)(?:bearer\s+|basic\s+)?)(\"[^\"]*\"|'[^']*'|[^\s,;]+)"
+    r"(?i)((?:token|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth|bearer)[\w.\-]{0,64}"
+    r"[\"']?(?:\s{0,8}[=:]\s{0,8}|\s{1,8})(?:bearer\s{1,8}|basic\s{1,8})?)"
+    r"(\"[^\"]{0,1024}\"|'[^']{0,1024}'|[^\s,;]+)"
 )
-_RANDOM = re.compile(
-    r"(?<![0-9a-fA-F:])[0-9a-fA-F]{32,}(?![0-9a-fA-F])"
-    r"|(?=[A-Za-z0-9+_=]*[a-z])(?=[A-Za-z0-9+_=]*[A-Z])(?=[A-Za-z0-9+_=]*[0-9])[A-Za-z0-9+_=]{24,}"
-)
+# Whoever writes such text must not be able to keep us busy: no expression looks further than a bound from its start.
+_RUN = re.compile(r"[A-Za-z0-9+_=]{24,}")
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]{32,}")
+_MIXED = tuple(re.compile(each) for each in ("[a-z]", "[A-Z]", "[0-9]"))
+_DIGEST = "sha256:"
 
 
 def redacted(value: Any, *, free: bool = False) -> Any:
@@ -52,12 +56,20 @@ def redacted(value: Any, *, free: bool = False) -> Any:
 
 
 def free_text(text: str) -> str:
-    """The text without what reads like a credential; a whole document within a text goes altogether."""
-    if text.lstrip()[:1] in ("{", "["):
+    """The text without what reads like a credential; a whole document goes altogether."""
+    if len(text) > LONGEST or text.lstrip()[:1] in ("{", "["):
         return REDACTED
     text = _KNOWN.sub(REDACTED, _USER_INFO.sub(REDACTED, text))
     text = _ASSIGNED.sub(lambda found: found[1] + REDACTED, text)
-    return _RANDOM.sub(REDACTED, text)
+    return _RUN.sub(_unless_harmless, text)
+
+
+def _unless_harmless(run: re.Match[str]) -> str:
+    """A long run of letters and digits, unless it is a word or the digest of something."""
+    text, start = run[0], run.start()
+    if _HEXADECIMAL.fullmatch(text):
+        return text if run.string.endswith(_DIGEST, 0, start) else REDACTED
+    return REDACTED if all(kind.search(text) for kind in _MIXED) else text
 
 
 def _object(value: Mapping[str, Any], *, free: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ TOKENS = [
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl",
     "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----",
 ]
-PLACES: dict[str, Callable[[str], dict[str, object]]] = {
+PLACES: Mapping[str, Callable[[str], Any]] = {
     "argument": lambda text: {"args": [f"--key-file={text}"]},
     "command": lambda text: {"command": ["sh", "-c", f"serve {text} && echo"]},
     "annotation": lambda text: {"metadata": {"annotations": {"note": f"see {text}"}}},
@@ -103,6 +103,11 @@ def test_what_identifies_an_object_stays() -> None:
     assert redacted(obj) == obj
 
 
+def test_a_document_within_an_annotation_goes() -> None:
+    for text in ('{"a": 1}', " [1]", "word " * 4000):
+        assert redacted({"annotations": {"a": text}}) == {"annotations": {"a": REDACTED}}
+
+
 def test_managed_fields_go() -> None:
     assert redacted({"metadata": {"name": "a", "managedFields": [{}]}}) == {"metadata": {"name": "a"}}
 
@@ -115,3 +120,30 @@ def test_no_input_raises_and_nothing_is_invented(value: Any, free: bool) -> None
 @given(text=st.text(max_size=200))
 def test_free_text_is_text(text: str) -> None:
     assert isinstance(free_text(text), str)
+
+
+@pytest.mark.parametrize(
+    "bit",
+    [
+        "a",
+        "A1b",
+        "token",
+        "token ",
+        'token "',
+        "token '",
+        "sk-",
+        "eyJ",
+        "eyJ.",
+        "://",
+        "://a@",
+        "-----BEGIN ",
+        "0f",
+        "= ",
+    ],
+)
+def test_whoever_writes_a_text_cannot_keep_us_busy(bit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were one of the expressions quadratic, each of these would take hours."""
+    monkeypatch.setattr("lazaretto.domain.redaction.LONGEST", 1_000_000)
+    text = bit * (400_000 // len(bit))
+    assert isinstance(free_text(text), str)
+    assert isinstance(redacted(text), str)
