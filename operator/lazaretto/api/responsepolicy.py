@@ -49,6 +49,14 @@ class ReleaseRule(ApiModel):
     """Different people who must approve. Default: 2 for SEV1 and SEV2, else 1."""
 
 
+class Limits(ApiModel):
+    """How far containment goes without asking a person. An absent limit does not limit."""
+
+    concurrent_models: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """The policy holds no further model by itself while this many models of the namespace are held, by
+    whatever policy or person. A model that is held already may be held further; people may always approve."""
+
+
 class ResponsePolicySpec(ApiModel):
     """When it applies, how far it goes, and what a release needs."""
 
@@ -72,6 +80,7 @@ class ResponsePolicySpec(ApiModel):
     impact_floor: Impact | None = None
     """Impact of a matching incident is at least this."""
     release: ReleaseRule = ReleaseRule()
+    limits: Limits = Limits()
 
 
 class ResponsePolicyStatus(ApiModel):

@@ -75,6 +75,8 @@ class Reconciler:
         self._guard = guard
         self._changed = changed
         self._surroundings = surroundings or Surroundings()
+        self._beginning: set[Key] = set()
+        """Passes that hold a model and may not have journalled it yet; what is stored stays the authority."""
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one model to where it should be; the seconds until it wants another pass, or None.
@@ -92,6 +94,8 @@ class Reconciler:
             return NOW
         live = await self._gather(known)
         now = self._clock.now()
+        # From here to the end of the decision nothing is awaited: no other pass decides on the same figures.
+        known = replace(known, held_models=self._held_beside(key))
         decided = triage(
             known,
             workloads=live.workloads,
@@ -100,16 +104,25 @@ class Reconciler:
             all_workloads_seen=live.all_workloads_seen,
         )
         current = Pass(known, live, decided, now)
+        if decided.holds:
+            self._beginning.add(key)
         try:
             delay = await self._hold(current)
         except Conflict:
             return NOW
+        finally:
+            self._beginning.discard(key)
         self._report(current)
         if current.back is not None and current.back.complete:
             return await self._finish(current)
         if delay is NEVER and any(verdict.stalled for verdict in decided.verdicts.values()):
             return STALLED
         return delay
+
+    def _held_beside(self, key: Key) -> set[str]:
+        """Other models of the namespace that are held, or whose journal is being written by another pass."""
+        beginning = {name for namespace, name in self._beginning if namespace == key[0]}
+        return (self._store.held_models(key[0]) | beginning) - {key[1]}
 
     def _known(self, key: Key) -> Known:
         namespace, name = key

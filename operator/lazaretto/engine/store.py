@@ -129,6 +129,11 @@ class Store:
         """The ProtectedModel of that name."""
         return self.get(ProtectedModel, namespace, name)
 
+    def held_models(self, namespace: str) -> set[str]:
+        """Models of a namespace that have a Containment: one being released and one that cannot be read as well."""
+        unreadable = {n for kind, place, n in self.unreadable if (kind, place) == ("Containment", namespace)}
+        return unreadable | {found.metadata.name for found in self.all(Containment, namespace)}
+
     def containment(self, namespace: str, model: str) -> Containment | None:
         """The Containment of a model."""
         return self.get(Containment, namespace, model)
