@@ -38,6 +38,9 @@ SHAPES = {
     ),
     "zero": Shape(attested=False, policies={"p": policy("Automatic", onNoKnownGood="Zero", knownGood=UNATTESTED)}),
     "hold": Shape(attested=False, policies={"p": policy("Automatic", onNoKnownGood="Hold", knownGood=UNATTESTED)}),
+    "limit": Shape(
+        fallback=True, policies={"p": policy("Automatic", onNoKnownGood="Zero", limits={"concurrentModels": 1})}
+    ),
     "soak": Shape(attested=False, policies={"p": policy("Automatic", knownGood={"soak": f"{SOAK_SECONDS:g}s"})}),
 }
 
@@ -126,6 +129,29 @@ def test_without_a_known_good_revision_hold_touches_nothing_and_calls_a_person(
     assert condition(stalled, "Stalled")["reason"] == "NoKnownGood"
     assert "a person must decide" in stalled["status"]["reason"]
     _assert_untouched(scene, before, ledger)
+
+
+def test_a_limit_asks_a_person_who_outranks_it(scenes: dict[str, Scene], audit: AuditLog) -> None:
+    scene = scenes["limit"]
+    spec = {"workloads": [{"kind": "Deployment", "name": FALLBACK}]}
+    scene.create(
+        {
+            "apiVersion": "lazaretto.dev/v1alpha1",
+            "kind": "ProtectedModel",
+            "metadata": {"name": "elsewhere"},
+            "spec": spec,
+        }
+    )
+    scene.report(name="elsewhere-1", model="elsewhere")
+    until(lambda: scene.replicas(FALLBACK) == 0, what="another model held")
+    before, ledger = scene.specs(), Ledger(audit, scene.namespace)
+    scene.report()
+    waiting = scene.await_state("AwaitingApproval")
+    assert condition(waiting, "Stalled")["reason"] == "LimitReached"
+    assert "concurrentModels: 1 of 1 models are held" in waiting["status"]["reason"]
+    _assert_untouched(scene, before, ledger)
+    scene.decide("alice", "ApproveContainment")
+    scene.contained()
 
 
 def test_known_good_is_earned_by_soak(scenes: dict[str, Scene]) -> None:

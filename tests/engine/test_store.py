@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lazaretto.api import KINDS, AIIncident, ModelRevision, Resource
+from lazaretto.api import KINDS, AIIncident, Containment, ModelRevision, Resource
 from lazaretto.engine import store as store_module
 from lazaretto.engine.store import Store
 from tests.unit.api.full_objects import full_object
@@ -172,3 +172,11 @@ def test_a_walk_over_copies_survives_a_change_of_them() -> None:
     for found in store.all(ModelRevision):
         store.drop(ModelRevision, SHOP, found.metadata.name, uid=found.metadata.uid)
     assert not list(store.all(ModelRevision))
+
+
+def test_every_model_with_a_containment_is_held_though_it_cannot_be_read() -> None:
+    store = Store()
+    broken = {"kind": "Containment", "metadata": {"namespace": "support", "name": "broken", "uid": "u"}, "spec": 1}
+    assert store.held_beside(("support", "x")) == set()
+    store.put(Containment, broken)
+    assert (store.held_beside(("support", "x")), store.held_beside(("sales", "x"))) == ({"broken"}, set())

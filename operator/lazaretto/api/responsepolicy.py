@@ -74,6 +74,14 @@ class ReleaseRule(ApiModel):
     """An approval older than this counts for nothing; a release that has begun is not stopped by it."""
 
 
+class Limits(ApiModel):
+    """How far containment goes without asking a person. An absent limit does not limit."""
+
+    concurrent_models: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """The policy holds no further model by itself while this many models of the namespace are held, by
+    whatever policy or person. A model that is held already may be held further; people may always approve."""
+
+
 class ResponsePolicySpec(ApiModel):
     """When it applies, how far it goes, and what a release needs."""
 
@@ -98,6 +106,7 @@ class ResponsePolicySpec(ApiModel):
     """Impact of a matching incident is at least this."""
     release: ReleaseRule = ReleaseRule()
     evidence: EvidenceRule = EvidenceRule()
+    limits: Limits = Limits()
 
 
 class ResponsePolicyStatus(ApiModel):

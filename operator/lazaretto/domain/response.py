@@ -23,6 +23,7 @@ from lazaretto.api.taxonomy import Mode
 from lazaretto.domain.approvals import ReleaseVerdict, Terms, count, release_verdict, relevant, terms_of
 from lazaretto.domain.compromise import Diagnosis, diagnose
 from lazaretto.domain.known_good import criteria_of
+from lazaretto.domain.limits import tripped
 from lazaretto.domain.policy import PolicyChoice, choose_policy
 from lazaretto.domain.scene import Workload
 from lazaretto.domain.severity import Assessment, assess, merge_floors
@@ -70,6 +71,13 @@ class Case:
     """What may not be read, one sentence each."""
     all_workloads_seen: bool = True
     """Whether no workload of the model is among that."""
+    held_models: Collection[str] = ()
+    """Models of the namespace that are held already."""
+
+    @property
+    def model_name(self) -> str:
+        """The model that the incident concerns; empty without one."""
+        return self.model.metadata.name if self.model else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +191,9 @@ def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, ch
         return verdict(Step.WAIT, reason, f"needs one ApproveContainment decision; then: {plan}")
     if hold is None:
         return verdict(Step.RECORD, obstacle[0], obstacle[1], stalled=True)
+    limit = "" if approvals else tripped(policy.spec.limits, model=case.model_name, held=case.held_models)
+    if limit:
+        return verdict(Step.WAIT, reasons.LIMIT_REACHED, f"{limit}; then: {plan}", stalled=True)
     return verdict(Step.CONTAIN, reasons.CONTAINING, plan)
 
 

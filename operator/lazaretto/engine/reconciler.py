@@ -104,6 +104,8 @@ class Reconciler:
             return NOW
         live = await self._gather(known)
         now = self._clock.now()
+        # From here to the end of the decision nothing is awaited: no other pass decides on the same figures.
+        known = replace(known, held_models=self._store.held_beside(key))
         decided = triage(
             known,
             workloads=live.workloads,
@@ -112,10 +114,14 @@ class Reconciler:
             all_workloads_seen=live.all_workloads_seen,
         )
         current = Pass(known, live, decided, now)
+        if decided.holds:
+            self._store.beginning.add(key)
         try:
             delay = await self._hold(current)
         except Conflict:
             return NOW
+        finally:
+            self._store.beginning.discard(key)
         current.orphaned = await orphans(self._api, known)
         self._report(current)
         if current.back is not None and current.back.complete:

@@ -47,6 +47,8 @@ class Store:
         self._objects: dict[type[Resource], dict[str, dict[str, Resource]]] = {kind: {} for kind in KINDS}
         self.unreadable: dict[tuple[str, str, str], str] = {}
         """(kind, namespace, name) of objects that could not be read, with the reason."""
+        self.beginning: set[Key] = set()
+        """Models that a pass is about to hold, and may not have journalled yet; it takes them out again itself."""
         self._deleted: dict[str, None] = {}
         """Uids of objects that are known to be gone, oldest first."""
 
@@ -128,6 +130,14 @@ class Store:
     def model(self, namespace: str, name: str) -> ProtectedModel | None:
         """The ProtectedModel of that name."""
         return self.get(ProtectedModel, namespace, name)
+
+    def held_beside(self, key: Key) -> set[str]:
+        """Other models of the namespace that have a Containment, readable or not, or are about to have one."""
+        namespace, name = key
+        stored = {found.metadata.name for found in self.all(Containment, namespace)}
+        unreadable = {n for kind, place, n in self.unreadable if (kind, place) == ("Containment", namespace)}
+        beginning = {n for place, n in self.beginning if place == namespace}
+        return (stored | unreadable | beginning) - {name}
 
     def containment(self, namespace: str, model: str) -> Containment | None:
         """The Containment of a model."""

@@ -6,7 +6,7 @@ before it: two incidents of one model never count each other's compromised revis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -29,6 +29,8 @@ class Known:
     policies: Sequence[ResponsePolicy]
     revisions: Sequence[ModelRevision]
     containment: Containment | None
+    held_models: Collection[str] = ()
+    """Other models of the namespace that are held, or about to be."""
 
     @property
     def holds(self) -> Sequence[Hold]:
@@ -98,6 +100,7 @@ def _case(
         hold=holds.get(incident.metadata.uid),
         now=now,
         recurred=recurred(incident, others=known.incidents),
+        held_models={*known.held_models, *([known.name] if holds else [])},
     )
 
 

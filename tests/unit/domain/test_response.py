@@ -10,7 +10,7 @@ import pytest
 
 from lazaretto.api import reasons
 from lazaretto.api.references import ServiceReference
-from lazaretto.api.responsepolicy import Actions, KnownGoodRule, ReleaseRule
+from lazaretto.api.responsepolicy import Actions, KnownGoodRule, Limits, ReleaseRule
 from lazaretto.api.taxonomy import Impact
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Workload
@@ -20,6 +20,7 @@ from tests.unit.domain.objects import alert, at, incident, model, policy, revisi
 ENDED = incident(status={"times": {"closedAt": "2026-01-02T04:00:00Z"}})
 RELEASED = incident(status={"times": {"releasedAt": "2026-01-02T04:00:00Z"}})
 GONE: Mapping[str, Any] = {"model": None, "policies": [], "revisions": [], "workloads": []}
+LIMITED = policy(mode="Automatic", limits=Limits(concurrent_models=2))
 LENIENT = ReleaseRule(approvals=1)
 UNKNOWN: Mapping[str, Any] = {"revisions": [], "workloads": [BAD]}
 """One workload, and no record of what it runs."""
@@ -114,6 +115,35 @@ TABLE: list[tuple[str, Mapping[str, Any], Step, str, str]] = [
         *(Step.CONTAIN, reasons.CONTAINING, MOVE),
     ),
     ("automatic", {}, Step.CONTAIN, reasons.CONTAINING, f"{MOVE}; {SCALE}"),
+    ("limit not reached", {"policies": [LIMITED], "held_models": {"a"}}, Step.CONTAIN, reasons.CONTAINING, MOVE),
+    (
+        *("limit reached", {"policies": [LIMITED], "held_models": {"a", "b"}}, Step.WAIT, reasons.LIMIT_REACHED),
+        "limit concurrentModels: 2 of 2 models are held; needs one ApproveContainment decision",
+    ),
+    (
+        "limit reached, approved",
+        {"policies": [LIMITED], "held_models": {"a", "b"}, "decisions": decided("ApproveContainment", "alice")},
+        *(Step.CONTAIN, reasons.CONTAINING, MOVE),
+    ),
+    (
+        "limit reached, the model is held already",
+        {"policies": [LIMITED], "held_models": {"a", "chat"}},
+        *(Step.CONTAIN, reasons.CONTAINING, MOVE),
+    ),
+    (
+        *("limit reached, held", {"policies": [LIMITED], "held_models": {"a", "b"}, "hold": HOLD}),
+        *(Step.KEEP, reasons.AWAITING_RELEASE, ""),
+    ),
+    (
+        "limit reached, release approved",
+        {
+            "policies": [LIMITED],
+            "held_models": {"a", "b"},
+            "hold": HOLD,
+            "decisions": decided("ApproveRelease", "alice", "bob"),
+        },
+        *(Step.RELEASE, reasons.RELEASING, ""),
+    ),
     ("nothing there", {"workloads": []}, Step.RECORD, reasons.WORKLOAD_NOT_FOUND, "no workload of the model exists"),
     (
         *("nothing to be seen", {"workloads": [], "denied": ["may not list deployments", "may not list pods"]}),
@@ -162,9 +192,13 @@ TABLE: list[tuple[str, Mapping[str, Any], Step, str, str]] = [
         *(Step.CONTAIN, reasons.CONTAINING, "cut traffic to Deployment/chat-v2; nothing serves instead"),
     ),
 ]
-STALLED = {reasons.MODEL_NOT_FOUND, reasons.WORKLOAD_NOT_FOUND, reasons.FORBIDDEN, reasons.NOTHING_SERVES} | {
-    *(reasons.REVISION_NOT_FOUND, reasons.NO_KNOWN_GOOD, reasons.NO_FALLBACK)
-}
+STALLED = {
+    reasons.LIMIT_REACHED,
+    reasons.MODEL_NOT_FOUND,
+    reasons.WORKLOAD_NOT_FOUND,
+    reasons.FORBIDDEN,
+    reasons.NOTHING_SERVES,
+} | {*(reasons.REVISION_NOT_FOUND, reasons.NO_KNOWN_GOOD, reasons.NO_FALLBACK)}
 
 
 @pytest.mark.parametrize(
