@@ -129,6 +129,7 @@ def protect(reader: Reader) -> None:
 
 def contain(reader: Reader) -> None:
     """An incident is reported by hand under the automatic policy, and one person approves its release."""
+    reader.follow("Stop all automatic action")
     reader.plane.apply(SAMPLES / "responsepolicy-automatic.yaml", namespace=MODELS)
     reader.plane.apply(SAMPLES / "aiincident-manual.yaml", namespace=MODELS)
     reader.await_state("aii", INCIDENT, "Contained")

@@ -73,6 +73,8 @@ class Case:
     """Whether no workload of the model is among that."""
     held_models: Collection[str] = ()
     """Models of the namespace that are held already."""
+    switched_off: str = ""
+    """Why nothing may be done without a person."""
 
     @property
     def model_name(self) -> str:
@@ -191,6 +193,9 @@ def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, ch
         return verdict(Step.WAIT, reason, f"needs one ApproveContainment decision; then: {plan}")
     if hold is None:
         return verdict(Step.RECORD, obstacle[0], obstacle[1], stalled=True)
+    if case.switched_off and not approvals:
+        message = f"automatic action is switched off: {case.switched_off}; needs one ApproveContainment decision"
+        return verdict(Step.WAIT, reasons.SWITCHED_OFF, f"{message}; then: {plan}", stalled=True)
     limit = "" if approvals else tripped(policy.spec.limits, model=case.model_name, held=case.held_models)
     if limit:
         return verdict(Step.WAIT, reasons.LIMIT_REACHED, f"{limit}; then: {plan}", stalled=True)

@@ -13,14 +13,13 @@ from collections.abc import Callable
 from lazaretto.api import reasons
 from lazaretto.domain.admission import NAMESPACE, PREFIX, Spec, shortcomings
 from lazaretto.domain.evidence import Finding
-from lazaretto.errors import ApiError
+from lazaretto.engine.account import own_namespace
 from lazaretto.kube.api_server import ApiServer, Object
 from lazaretto.kube.mirror import Mirror
-from lazaretto.kube.resource import ADMISSION_BINDINGS, ADMISSION_POLICIES, SELF_REVIEWS
+from lazaretto.kube.resource import ADMISSION_BINDINGS, ADMISSION_POLICIES
 
 log = logging.getLogger(__name__)
 
-AGAIN = 5.0
 _OURS = "ours"
 
 
@@ -47,7 +46,7 @@ class Admission:
 
     async def work(self) -> None:
         """Keep the copies until cancelled."""
-        self._namespace = await self._own_namespace()
+        self._namespace = await own_namespace(self._api)
         await asyncio.gather(self._policies.run(), self._bindings.run())
 
     def _compare(self) -> None:
@@ -56,19 +55,6 @@ class Admission:
             log.log(logging.INFO if now.status == "True" else logging.WARNING, "the fence: %s", now.message)
             self._last = now
             self._changed()
-
-    async def _own_namespace(self) -> str:
-        """Where our account lives; the policies name it. An administrator's account lives nowhere."""
-        body = {"apiVersion": SELF_REVIEWS.api_version, "kind": SELF_REVIEWS.kind}
-        while True:
-            try:
-                answer = await self._api.create(SELF_REVIEWS, body, namespace="", manager="lazaretto")
-            except ApiError as error:
-                log.info("own account not known yet: %s", error)
-                await asyncio.sleep(AGAIN)
-                continue
-            parts = str(((answer.get("status") or {}).get("userInfo") or {}).get("username", "")).split(":")
-            return parts[2] if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4 else NAMESPACE
 
 
 def _named(obj: Object) -> tuple[str, Spec]:

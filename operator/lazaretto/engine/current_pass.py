@@ -73,6 +73,7 @@ def look_up(store: Store, key: Key) -> Known:
         store.policies_in(namespace),
         store.revisions_of(namespace, name),
         store.containment(namespace, name),
+        switched_off=store.switched_off,
     )
 
 

@@ -40,6 +40,7 @@ from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store, key_of
 from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.survey import Survey
+from lazaretto.engine.switch import Switch
 from lazaretto.errors import LazarettoError
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.retry import CONTAINMENT
@@ -87,6 +88,7 @@ class Engine:
         self._sentry = Sentry(watches or slow, ring=self._alarm)
         self._admission = Admission(watches or slow, changed=self._ring_held)
         self._collector = Collector(fast, slow, clock=clock, ring=self._queue.add)
+        self._switch = Switch(watches or slow, self.store, changed=self._ring_open)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
         self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings)
@@ -115,6 +117,7 @@ class Engine:
         jobs += [
             self._comparison.work(),
             self._admission.work(),
+            self._switch.work(),
             self._events.work(),
             self._survey_work(),
             self._tick(),
@@ -191,6 +194,12 @@ class Engine:
         for held in self.store.all(Containment):
             self._queue.add((held.metadata.namespace, held.spec.model))
 
+    def _ring_open(self) -> None:
+        """What every new containment rests on has changed."""
+        for incident in self.store.all(AIIncident):
+            if incident.status.times.closed_at is None:
+                self._summon(key_of(incident))
+
     def _ring_incident(self, incident: AIIncident) -> None:
         urgent = incident.status.times.contained_at is None
         self._summon(key_of(incident), priority=URGENT if urgent else NORMAL)
@@ -209,6 +218,7 @@ class Engine:
 
     async def _work(self) -> None:
         await self._comparison.learned.wait()
+        await self._switch.known.wait()
         while True:
             key = await self._queue.take()
             if pause := self._opposition.wait(key):

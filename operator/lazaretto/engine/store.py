@@ -47,6 +47,8 @@ class Store:
         self._objects: dict[type[Resource], dict[str, dict[str, Resource]]] = {kind: {} for kind in KINDS}
         self.unreadable: dict[tuple[str, str, str], str] = {}
         """(kind, namespace, name) of objects that could not be read, with the reason."""
+        self.switched_off = ""
+        """Why nothing may be done without a person; empty while the policies decide (`engine/switch.py`)."""
         self.beginning: set[Key] = set()
         """Models that a pass is about to hold, and may not have journalled yet; it takes them out again itself."""
         self._deleted: dict[str, None] = {}

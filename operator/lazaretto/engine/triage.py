@@ -31,6 +31,8 @@ class Known:
     containment: Containment | None
     held_models: Collection[str] = ()
     """Other models of the namespace that are held, or about to be."""
+    switched_off: str = ""
+    """Why nothing may be done without a person."""
 
     @property
     def holds(self) -> Sequence[Hold]:
@@ -101,6 +103,7 @@ def _case(
         now=now,
         recurred=recurred(incident, others=known.incidents),
         held_models={*known.held_models, *([known.name] if holds else [])},
+        switched_off=known.switched_off,
     )
 
 

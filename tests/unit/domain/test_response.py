@@ -115,6 +115,21 @@ TABLE: list[tuple[str, Mapping[str, Any], Step, str, str]] = [
         *(Step.CONTAIN, reasons.CONTAINING, MOVE),
     ),
     ("automatic", {}, Step.CONTAIN, reasons.CONTAINING, f"{MOVE}; {SCALE}"),
+    (
+        *("switched off", {"switched_off": "ConfigMap x says"}, Step.WAIT, reasons.SWITCHED_OFF),
+        f"automatic action is switched off: ConfigMap x says; needs one ApproveContainment decision; then: {MOVE}",
+    ),
+    (
+        *("switched off, approved", {"switched_off": "x", "decisions": decided("ApproveContainment", "alice")}),
+        *(Step.CONTAIN, reasons.CONTAINING, MOVE),
+    ),
+    ("switched off, observe", {"policies": [OBSERVE], "switched_off": "x"}, Step.RECORD, reasons.OBSERVE_ONLY, ""),
+    ("switched off, held", {"switched_off": "x", "hold": HOLD}, Step.KEEP, reasons.AWAITING_RELEASE, ""),
+    (
+        "switched off, release approved",
+        {"switched_off": "x", "hold": HOLD, "decisions": decided("ApproveRelease", "alice", "bob")},
+        *(Step.RELEASE, reasons.RELEASING, ""),
+    ),
     ("limit not reached", {"policies": [LIMITED], "held_models": {"a"}}, Step.CONTAIN, reasons.CONTAINING, MOVE),
     (
         *("limit reached", {"policies": [LIMITED], "held_models": {"a", "b"}}, Step.WAIT, reasons.LIMIT_REACHED),
@@ -194,6 +209,7 @@ TABLE: list[tuple[str, Mapping[str, Any], Step, str, str]] = [
 ]
 STALLED = {
     reasons.LIMIT_REACHED,
+    reasons.SWITCHED_OFF,
     reasons.MODEL_NOT_FOUND,
     reasons.WORKLOAD_NOT_FOUND,
     reasons.FORBIDDEN,

@@ -12,6 +12,7 @@ from lazaretto.api import API_VERSION, GROUP, KINDS
 from lazaretto.api.incidentdecision import RBAC_VERBS
 from lazaretto.api.meta import LABEL_EVIDENCE
 from lazaretto.api.meta import LABEL_PROTECTED as OPT_IN_LABEL
+from lazaretto.domain.switch import SWITCH
 from tests.unit.install.sources import FENCE, NAMESPACE, OPT_IN, POLICIES, documents, kustomization, of_kind, rights
 
 READ = ("get", "list", "watch")
@@ -65,7 +66,10 @@ GOLDEN = {
 
 def test_there_are_no_other_roles() -> None:
     assert set(of_kind("ClusterRole")) == set(GOLDEN)
-    assert not of_kind("Role")
+    (role,) = of_kind("Role").values()
+    (rule,) = role["rules"]
+    assert role["metadata"] | {"labels": {}} == {"name": "lazaretto-operator", "namespace": NAMESPACE, "labels": {}}
+    assert (rule["resources"], rule["resourceNames"], rule["verbs"]) == (["configmaps"], [SWITCH], ["get", "watch"])
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -108,7 +112,7 @@ def test_only_operator_and_receiver_are_bound_cluster_wide() -> None:
         name: (name, [{"kind": "ServiceAccount", "name": name, "namespace": "lazaretto-system"}])
         for name in ("lazaretto-operator", "lazaretto-receiver")
     }
-    assert not of_kind("RoleBinding")
+    assert set(of_kind("RoleBinding")) == {"lazaretto-operator"}
 
 
 def test_only_reading_rides_on_the_built_in_roles() -> None:
