@@ -110,6 +110,23 @@ async def test_what_is_released_is_not_fenced(begin: Callable[..., Operator]) ->
     assert world.specs() == world.originals
 
 
+@pytest.mark.parametrize("answers", [BOTH, {}], ids=["fenced", "not fenced"])
+async def test_who_gets_past_the_fence_is_told_so(
+    answers: Mapping[str, Response], begin: Callable[..., Operator]
+) -> None:
+    operator = begin(fencing(World(), answers))
+    world = await contained(operator)
+    world.change("Deployment", BAD, lambda body: body["spec"].update(replicas=5))
+    fence = world.read("HorizontalPodAutoscaler", BAD)["spec"]
+    world.change("HorizontalPodAutoscaler", BAD, lambda body: body["spec"].pop("behavior"))
+    await operator.settle()
+    told = {e.object: e.message for e in world.incident().status.timeline if e.type == "Interference"}
+    past = ", past the fence as break-glass alone can," if answers else ""
+    assert told[f"Deployment/{BAD}"].endswith(f"was set to 5 by somebody{past} and put back to 0")
+    assert "past the fence" not in told[f"HorizontalPodAutoscaler/{BAD}"], "which the fence does not guard"
+    assert world.read("HorizontalPodAutoscaler", BAD)["spec"] == fence
+
+
 async def test_autoscalers_are_not_asked_about(begin: Callable[..., Operator]) -> None:
     world = await contained(begin())
     tried = {called(request) for request in world.api.requests if "dryRun" in request.query}

@@ -98,11 +98,12 @@ def interferences(moves: Sequence[Move]) -> Iterator[Fact]:
 def interference(move: Move) -> Fact:
     """Somebody moved a held field; it was moved back."""
     change = move.change
+    past = ", past the fence as break-glass alone can," if move.past_fence else ""
     return Fact(
         f"interference:{move.object}:{change.path}:{move.version}",
         "Interference",
         f"{move.object}: {change.path} was set to {_short(change.before)} by {move.manager or 'somebody'}"
-        f" and put back to {_short(change.after)}",
+        f"{past} and put back to {_short(change.after)}",
         object=move.object,
         field=change.path,
         before=show(change.before),

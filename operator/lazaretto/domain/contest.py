@@ -30,6 +30,8 @@ class Move:
     """Field manager that the API server names; empty where it names none."""
     version: str
     """The object's resource version: fields with the same one were moved together."""
+    past_fence: bool = False
+    """Whether admission refuses that to everybody but break-glass."""
 
 
 @dataclass(frozen=True, slots=True)

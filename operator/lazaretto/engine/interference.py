@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lazaretto.api import reasons
 from lazaretto.api.containment import Containment
+from lazaretto.domain.conditions import is_true
 from lazaretto.domain.contest import Move
 from lazaretto.domain.fields import read_journal
 from lazaretto.engine.attribution import last_foreign_manager
@@ -16,6 +18,7 @@ def interferences(plans: Sequence[ObjectPlan], containment: Containment | None) 
     """Held fields that were in effect and are not any more, also those of an object that was deleted and made anew."""
     if containment is None:
         return
+    fenced = is_true(containment.status.conditions, reasons.FENCED)
     in_effect = {o.object for o in containment.status.objects if o.level}
     known = {(t.kind, t.name) for t in containment.spec.targets}
     for p in plans:
@@ -23,4 +26,5 @@ def interferences(plans: Sequence[ObjectPlan], containment: Containment | None) 
         for change in p.changes:
             if change.path in held and held[change.path] == change.after:
                 manager = last_foreign_manager(p.obj, owning=p.surface.owned)
-                yield Move(p.ref, change, manager, str(metadata(p.obj).get("resourceVersion", "")))
+                version = str(metadata(p.obj).get("resourceVersion", ""))
+                yield Move(p.ref, change, manager, version, past_fence=fenced and bool(p.surface.fence))
