@@ -44,7 +44,7 @@ unit: $(STAMP) ## Tests that need no control plane (seconds)
 	@$(PYTEST) -m "not cluster and not bench"
 
 test: lint binaries ## Everything that CI runs: lint, then tests on a real control plane
-	@echo "==> tests on a real control plane (about 10 minutes)"
+	@echo "==> tests on a real control plane (about 15 minutes)"
 	@$(PYTEST) -m "not bench and not slow"
 
 e2e: binaries ## All end-to-end tests, the slow ones too

@@ -22,7 +22,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.installation import BREAK_GLASS, refused
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.pki import CertificateAuthority
-from tests.cluster.waiting import until
+from tests.cluster.waiting import outlive_the_beginning, until
 from tests.unit.documents import DOCUMENTS, README, REPOSITORY, Command, commands
 from tests.unit.install.sources import NAMESPACE
 
@@ -134,6 +134,7 @@ def contain(reader: Reader) -> None:
     reader.plane.apply(SAMPLES / "aiincident-manual.yaml", namespace=MODELS)
     reader.await_state("aii", INCIDENT, "Contained")
     reader.follow("When it happens")
+    outlive_the_beginning(reader.plane.get("ctm", MODEL, "-n", MODELS))
     decide(reader)
     until(lambda: bool(reader.status("aii", INCIDENT).get("approvals")))
     reader.seen["approved once"] = reader.status("aii", INCIDENT)

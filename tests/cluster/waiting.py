@@ -7,7 +7,8 @@ makes it slower and never red.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 PATIENCE = 90.0
@@ -21,3 +22,11 @@ def until(found: Callable[[], Any], *, what: str = "what was waited for", second
         assert time.monotonic() < deadline, f"not after {seconds:g} s: {what}"
         time.sleep(0.02)
     return value
+
+
+def outlive_the_beginning(containment: Mapping[str, Any] | None) -> None:
+    """Waits for the second after its holds began: only then does an approval, stamped with whole seconds, count."""
+    holds = containment["spec"].get("holds", []) if containment else []
+    began = max((datetime.fromisoformat(hold["since"]) for hold in holds), default=None)
+    if began is not None:
+        until(lambda: datetime.now(UTC).replace(microsecond=0) >= began, what="a second of its own")

@@ -11,13 +11,12 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 from lazaretto.domain.approvals import RELEASING
 from tests.cluster.access import ClusterAccess
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.waiting import PATIENCE, until
+from tests.cluster.waiting import PATIENCE, outlive_the_beginning, until
 from tests.e2e.raw_api import Object, RawApi, RefusedError
 from tests.e2e.shapes import ATTESTED, BAD, MODEL, Shape, attestation, incident, protection, workloads
 from tests.e2e.watcher import Watcher
@@ -113,7 +112,7 @@ class Scene:
     def decide(self, user: str, verb: str, *, name: str = f"{MODEL}-1", **more: str) -> Any:
         """Creates a decision with a person's own credentials; `more` overrides fields of its spec."""
         if verb in RELEASING:
-            self._outlive_the_beginning()
+            outlive_the_beginning(self.read("containments", MODEL))
         about = self.incident(name)
         spec = {
             "incidentName": name,
@@ -130,13 +129,6 @@ class Scene:
             "spec": spec,
         }
         return self._stage.person(user).create(body, namespace=self.namespace)
-
-    def _outlive_the_beginning(self) -> None:
-        """Waits for the second after the holds began: only then does an approval, stamped with whole seconds, count."""
-        holds = (self.read("containments", MODEL) or {}).get("spec", {}).get("holds", [])
-        began = max((datetime.fromisoformat(hold["since"]) for hold in holds), default=None)
-        if began is not None:
-            until(lambda: datetime.now(UTC).replace(microsecond=0) >= began, what="a second of its own")
 
     def release(self, name: str = f"{MODEL}-1") -> Any:
         """Two people approve; returns the incident once it is released and the journal is gone."""

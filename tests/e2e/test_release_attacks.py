@@ -6,6 +6,7 @@ Whether a pass has seen all of it is told by a move that it must undo: a model t
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,8 @@ SHAPES = {
 
 @pytest.fixture(scope="module")
 def scenes(stage: Stage) -> dict[str, Scene]:
-    return stage.build_all(SHAPES)
+    # Without the fence, so that there is something to undo.
+    return stage.build_all({name: replace(shape, fenced=False) for name, shape in SHAPES.items()})
 
 
 def assert_still_held(scene: Scene) -> None:
