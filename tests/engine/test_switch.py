@@ -31,6 +31,16 @@ def test_nothing_new_is_contained_until_it_is_on_again() -> None:
     run(story, world=world)
 
 
+def test_a_cluster_that_does_not_say_who_we_are_holds_nothing_up() -> None:
+    async def story(running: RunningEngine) -> None:
+        running.world.report()
+        running.world.api.forbidden.add("create selfsubjectreviews")
+        running.start()
+        await running.contained(seconds=10.0)
+
+    run(story, started=False)
+
+
 def test_people_outrank_it_and_what_is_held_is_defended_and_released() -> None:
     async def story(running: RunningEngine) -> None:
         running.world.report()
