@@ -18,7 +18,7 @@ from tests.engine.memory_api import MemoryApi
 from tests.engine.test_fence import BOTH, fencing, standing
 from tests.engine.travelling_time import travelling
 from tests.engine.world import Operator, World
-from tests.unit.install.sources import base
+from tests.unit.install.sources import NAMESPACE, base
 
 PODS = "lazaretto-fence-pods"
 TYPES = {each.kind: each for each in (ADMISSION_POLICIES, ADMISSION_BINDINGS)}
@@ -42,7 +42,7 @@ def story(tell: Callable[[MemoryApi, Admission, list[Finding]], Any], api: Memor
     async def scene() -> None:
         made, told = api or installed(), []
         admission = Admission(ApiServer(made), changed=lambda: told.append(admission.finding()))
-        working = asyncio.create_task(admission.work())
+        working = asyncio.create_task(admission.work(NAMESPACE))
         await asyncio.sleep(1)
         await tell(made, admission, told)
         working.cancel()

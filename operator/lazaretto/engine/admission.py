@@ -13,7 +13,6 @@ from collections.abc import Callable
 from lazaretto.api import reasons
 from lazaretto.domain.admission import NAMESPACE, PREFIX, Spec, shortcomings
 from lazaretto.domain.evidence import Finding
-from lazaretto.engine.account import own_namespace
 from lazaretto.kube.api_server import ApiServer, Object
 from lazaretto.kube.mirror import Mirror
 from lazaretto.kube.resource import ADMISSION_BINDINGS, ADMISSION_POLICIES
@@ -27,15 +26,22 @@ class Admission:
     """See the module's text. `changed` is called when the answer may have become another one."""
 
     def __init__(self, api: ApiServer, *, changed: Callable[[], None]) -> None:
-        self._api = api
         self._changed = changed
         self._namespace = NAMESPACE
         self._policies = Mirror(api, resource=ADMISSION_POLICIES, read=_named, keys=_ours, changed=self._compare)
         self._bindings = Mirror(api, resource=ADMISSION_BINDINGS, read=_named, keys=_ours, changed=self._compare)
-        self._last = self.finding()
+        self._finding = self._found()
 
     def finding(self) -> Finding:
         """Whether all of them are there, unaltered and bound; Unknown as long as they could not be read."""
+        return self._finding
+
+    async def work(self, namespace: str) -> None:
+        """Keep the copies until cancelled; `namespace` is that of our accounts."""
+        self._namespace = namespace
+        await asyncio.gather(self._policies.run(), self._bindings.run())
+
+    def _found(self) -> Finding:
         if not (self._policies.synced.is_set() and self._bindings.synced.is_set()):
             return Finding("Unknown", reasons.NOT_PROVED, "admission policies could not be read yet")
         bindings = [spec for _, spec in self._bindings.find(_OURS)]
@@ -44,16 +50,12 @@ class Admission:
             return Finding("False", reasons.NOT_FENCED, "; ".join(wrong))
         return Finding("True", reasons.PROVED, "admission policies are as shipped")
 
-    async def work(self) -> None:
-        """Keep the copies until cancelled."""
-        self._namespace = await own_namespace(self._api)
-        await asyncio.gather(self._policies.run(), self._bindings.run())
-
     def _compare(self) -> None:
-        now = self.finding()
-        if now != self._last:
+        # Every pass asks, and policies change hardly ever: what is found is kept.
+        now = self._found()
+        if now != self._finding:
             log.log(logging.INFO if now.status == "True" else logging.WARNING, "the fence: %s", now.message)
-            self._last = now
+            self._finding = now
             self._changed()
 
 

@@ -24,6 +24,7 @@ from lazaretto.engine.current_pass import Due, Pass, snapshots_due
 from lazaretto.engine.store import Key
 from lazaretto.errors import AlreadyExists, ApiError
 from lazaretto.kube.api_server import Api, Object
+from lazaretto.kube.request import label_selector
 from lazaretto.kube.resource import CONFIG_MAPS, EVENTS, PODS
 from lazaretto.kube.surface import WORKLOADS_FIRST, uid_of
 
@@ -113,7 +114,7 @@ class Collector:
         namespace = due.incident.metadata.namespace
         found: dict[str, Object] = {}
         for workload in due.workloads:
-            labels = ",".join(f"{key}={value}" for key, value in sorted(workload.selector.items()))
+            labels = label_selector(workload.selector)
             pods = await self._fast.list(PODS, namespace=namespace, labels=labels, cached=True)
             found |= {uid_of(pod): pod for pod in pods}
         return list(found.values())

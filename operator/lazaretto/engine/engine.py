@@ -24,6 +24,7 @@ from lazaretto.api import (
     ResponsePolicy,
 )
 from lazaretto.api.meta import ObjectMeta
+from lazaretto.engine.account import own_namespace
 from lazaretto.engine.admission import Admission
 from lazaretto.engine.clock import Clock, SystemClock
 from lazaretto.engine.collector import Collector
@@ -85,10 +86,11 @@ class Engine:
         self._statuses = StatusWriter(slow, self.store)
         self._events = EventWriter(slow)
         self._opposition = Opposition()
-        self._sentry = Sentry(watches or slow, ring=self._alarm)
-        self._admission = Admission(watches or slow, changed=self._ring_held)
+        self._watches = watches or slow
+        self._sentry = Sentry(self._watches, ring=self._alarm)
+        self._admission = Admission(self._watches, changed=self._ring_held)
         self._collector = Collector(fast, slow, clock=clock, ring=self._queue.add)
-        self._switch = Switch(watches or slow, self.store, changed=self._ring_open)
+        self._switch = Switch(self._watches, self.store, changed=self._ring_open)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
         self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings)
@@ -116,8 +118,7 @@ class Engine:
         jobs += [self._collector.work() for _ in range(SNAPSHOT_WORKERS)]
         jobs += [
             self._comparison.work(),
-            self._admission.work(),
-            self._switch.work(),
+            self._follow_installation(),
             self._events.work(),
             self._survey_work(),
             self._tick(),
@@ -215,6 +216,11 @@ class Engine:
         """A held object of the model was changed."""
         self._opposition.stirred(key)
         self._queue.add(key, priority=URGENT)
+
+    async def _follow_installation(self) -> None:
+        """Watch what is installed with our account, once it is known where that lives."""
+        namespace = await own_namespace(self._watches)
+        await asyncio.gather(self._admission.work(namespace), self._switch.work(namespace))
 
     async def _work(self) -> None:
         await self._comparison.learned.wait()

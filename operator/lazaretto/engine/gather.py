@@ -21,6 +21,7 @@ from lazaretto.domain.fields import ABSENT, find_target, read_journal
 from lazaretto.domain.scene import Scene, Workload
 from lazaretto.errors import Forbidden, NotFound
 from lazaretto.kube.api_server import Api, Object
+from lazaretto.kube.request import label_selector
 from lazaretto.kube.resource import ResourceType
 from lazaretto.kube.surface import Object as LiveObject
 from lazaretto.kube.surface import Surface, metadata, name_of, uid_of
@@ -219,7 +220,7 @@ class _Search:
             return None
 
     async def _selected(self, surface: Surface, wanted: Mapping[str, str]) -> list[Object]:
-        labels = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
+        labels = label_selector(wanted)
         try:
             objects = await self._api.list(surface.resource, namespace=self._namespace, labels=labels, cached=True)
         except Forbidden as error:

@@ -17,6 +17,7 @@ from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.errors import Forbidden, NotFound
 from lazaretto.kube.api_server import Api, Object
+from lazaretto.kube.request import label_selector
 from lazaretto.kube.resource import ENDPOINT_SLICES, PODS
 from lazaretto.kube.surface import THEN_TRAFFIC
 from lazaretto.traffic.registry import SERVICE
@@ -151,7 +152,7 @@ async def _pods(api: Api, namespace: str, workloads: Sequence[Workload]) -> tupl
     """Unfinished pods by uid of the compromised workload that owns them."""
     found: dict[str, list[Object]] = {}
     for workload in workloads:
-        labels = ",".join(f"{key}={value}" for key, value in sorted(workload.selector.items()))
+        labels = label_selector(workload.selector)
         try:
             pods = await api.list(PODS, namespace=namespace, labels=labels)
         except Forbidden as error:

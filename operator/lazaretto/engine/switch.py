@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable
 
 from lazaretto.domain.switch import SWITCH, switched_off
-from lazaretto.engine.account import own_namespace
 from lazaretto.engine.store import Store
 from lazaretto.errors import ApiError, Forbidden, NotFound
 from lazaretto.kube.api_server import Api, Object
@@ -34,9 +33,8 @@ class Switch:
         self._store = store
         self._changed = changed
 
-    async def work(self) -> None:
-        """Follow it for ever."""
-        namespace = await own_namespace(self._api)
+    async def work(self, namespace: str) -> None:
+        """Follow it for ever; `namespace` is the operator's own."""
         while True:
             pause = PAUSE
             try:

@@ -49,6 +49,11 @@ def get(resource: ResourceType, *, namespace: str, name: str) -> Request:
     return Request("GET", resource.path(namespace=namespace, name=name))
 
 
+def label_selector(labels: Mapping[str, str]) -> str:
+    """What selects the objects that carry all of these labels."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
 def list_objects(
     resource: ResourceType,
     *,
