@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lazaretto.api import Containment
-from lazaretto.api.containment import Hold, JournalTarget
+from lazaretto.api.containment import ContainmentSpec, Hold, JournalTarget
 from lazaretto.engine.journal import MANAGER, Journal
 from lazaretto.engine.store import Store
 from lazaretto.errors import Conflict, Forbidden, Unavailable
@@ -39,9 +39,8 @@ class Writer:
         return self.store.containment(NAMESPACE, MODEL)
 
     async def write(self, *holds: Hold, targets: tuple[JournalTarget, ...] = (TARGET,), **more: Any) -> Containment:
-        return await self.journal.write(
-            namespace=NAMESPACE, model=MODEL, current=self.copy, holds=holds, targets=targets, **more
-        )
+        spec = ContainmentSpec(model=MODEL, holds=list(holds), targets=list(targets), **more)
+        return await self.journal.write(spec, namespace=NAMESPACE, current=self.copy)
 
 
 @pytest.fixture

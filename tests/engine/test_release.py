@@ -161,9 +161,9 @@ def test_fields_that_nothing_holds_any_more_are_let_go_one_by_one_of_an_object_t
     staying, free = deployment("v3", held=True), route(held=True)
     target = free.entry
     assert [f.path for f in target.fields] == ["weight", "other"]
-    known = containment(RELEASING).model_copy()
-    known = known.model_copy(update={"spec": known.spec.model_copy(update={"targets": [staying.entry, target]})})
-    marked_ = marked([staying, free], known)
-    assert [t.restored for t in marked_] == [[], ["weight"]]
-    again = pruned(known.spec.model_copy(update={"targets": marked_, "restored": [staying.uid]}))
-    assert [([f.path for f in t.fields], t.restored) for t in again] == [(["other"], [])]
+    spec = containment(RELEASING).spec.model_copy(update={"targets": [staying.entry, target]})
+    spec = marked([staying, free], spec, staying=[], restored=[staying.uid, "gone"])
+    assert ([t.restored for t in spec.targets], spec.restored) == ([[], ["weight"]], [staying.uid])
+    again = pruned(spec)
+    assert [([f.path for f in t.fields], t.restored) for t in again.targets] == [(["other"], [])]
+    assert again.restored == []

@@ -23,6 +23,7 @@ from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.gather import Live
 from lazaretto.engine.report import Reporter
+from lazaretto.engine.standing import Standing
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
 from lazaretto.engine.triage import Known, Triage
@@ -69,8 +70,8 @@ class Desk:
         """Reports facts with these keys about the incident as the store knows it."""
         about = self.store.get(AIIncident, NAMESPACE, "chat-1")
         assert about is not None
-        facts = [Fact(key, "Acted", f"did {key}") for key in keys]
-        self.reporter.incident(about, verdict=verdict or KEPT, progress=Progress(**progress), facts=facts)
+        facts = tuple(Fact(key, "Acted", f"did {key}") for key in keys)
+        self.reporter.incident(Standing(about, verdict or KEPT, Progress(**progress), facts))
         (future,) = self.reporter.pending(NAMESPACE, ["chat-1"])
         return future
 
@@ -98,9 +99,11 @@ class Desk:
         contested: str | None = None,
     ) -> Containment:
         known = Known(NAMESPACE, MODEL, None, (), (), (), (), self.containment)
-        current = Pass(known, Live({}, ()), Triage({}, ()), NOON, outcome=outcome or Outcome(), evidence=evidence)
+        current = Pass(
+            known, Live({}, ()), Triage({}, tuple(holds)), NOON, outcome=outcome or Outcome(), evidence=evidence
+        )
         current.contested = contested
-        self.reporter.containment(current, holds=holds)
+        self.reporter.containment(current)
         await self.quiet()
         return self.containment
 

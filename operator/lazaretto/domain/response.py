@@ -7,25 +7,20 @@ that is gone, an alert that resolved - none of them lets a compromised model bac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from enum import Enum
 
 from lazaretto.api import reasons
-from lazaretto.api.aiincident import AIIncident
-from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood
-from lazaretto.api.incidentdecision import IncidentDecision
-from lazaretto.api.modelrevision import ModelRevision
-from lazaretto.api.protectedmodel import ProtectedModel
+from lazaretto.api.containment import Hold
 from lazaretto.api.responsepolicy import ReleaseRule, ResponsePolicy
 from lazaretto.api.taxonomy import Mode
-from lazaretto.domain.approvals import ReleaseVerdict, Terms, count, release_verdict, relevant, terms_of
+from lazaretto.domain.approvals import ReleaseVerdict, count, release_verdict, relevant, terms_of
+from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis, diagnose
 from lazaretto.domain.known_good import criteria_of
 from lazaretto.domain.limits import tripped
 from lazaretto.domain.policy import PolicyChoice, choose_policy
-from lazaretto.domain.scene import Workload
+from lazaretto.domain.proposal import propose
 from lazaretto.domain.severity import Assessment, assess, merge_floors
 
 
@@ -46,40 +41,6 @@ class Step(Enum):
     """Nothing was held, and people said that is all."""
     ENDED = "ended"
     """Released or closed before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Everything one decision looks at."""
-
-    incident: AIIncident
-    model: ProtectedModel | None
-    policies: Sequence[ResponsePolicy]
-    decisions: Sequence[IncidentDecision]
-    revisions: Sequence[ModelRevision]
-    revoked: Collection[str]
-    """Revisions that other open incidents name."""
-    workloads: Sequence[Workload]
-    held_workloads: Collection[str]
-    """Uids that other incidents hold."""
-    hold: Hold | None
-    """The hold that this incident has."""
-    now: datetime
-    recurred: bool = False
-    """Whether one of its alerts belonged to another incident of the model before."""
-    denied: Sequence[str] = ()
-    """What may not be read, one sentence each."""
-    all_workloads_seen: bool = True
-    """Whether no workload of the model is among that."""
-    held_models: Collection[str] = ()
-    """Models of the namespace that are held already."""
-    switched_off: str = ""
-    """Why nothing may be done without a person."""
-
-    @property
-    def model_name(self) -> str:
-        """The model that the incident concerns; empty without one."""
-        return self.model.metadata.name if self.model else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +139,9 @@ def _unheld(case: Case, assessment: Assessment, choice: PolicyChoice) -> Verdict
 def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, choice: PolicyChoice) -> Verdict:
     mode = policy.spec.mode
     diagnosis = _diagnose(case, policy)
-    hold, obstacle = _propose(case, policy, diagnosis, terms=_release(case, assessment, choice).terms)
-    plan = _describe(hold, why_not=diagnosis.why_not) if hold else obstacle[1]
+    proposal = propose(case, policy, diagnosis, terms=_release(case, assessment, choice).terms)
+    hold = proposal.hold
+    plan = proposal.text
 
     def verdict(step: Step, reason: str, message: str, *, stalled: bool = False) -> Verdict:
         return Verdict(step, reason, message, assessment, choice, diagnosis=diagnosis, hold=hold, stalled=stalled)
@@ -192,7 +154,7 @@ def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, ch
         reason = reasons.EXEMPT if exempt else reasons.AWAITING_APPROVAL
         return verdict(Step.WAIT, reason, f"needs one ApproveContainment decision; then: {plan}")
     if hold is None:
-        return verdict(Step.RECORD, obstacle[0], obstacle[1], stalled=True)
+        return verdict(Step.RECORD, proposal.obstacle, proposal.text, stalled=True)
     if case.switched_off and not approvals:
         message = f"automatic action is switched off: {case.switched_off}; needs one ApproveContainment decision"
         return verdict(Step.WAIT, reasons.SWITCHED_OFF, f"{message}; then: {plan}", stalled=True)
@@ -214,68 +176,3 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
         criteria=criteria_of(policy.spec.known_good, model=case.model),
         now=case.now,
     )
-
-
-def _propose(
-    case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: Terms
-) -> tuple[Hold | None, tuple[str, str]]:
-    """The hold that the policy asks for, or (reason, message) why there can be none."""
-    target = case.incident.spec.target
-    named = diagnosis.compromised and target is not None and target.revision
-    if (case.denied and not diagnosis.compromised) or not (case.all_workloads_seen or named):
-        # Whoever cannot be seen may be the compromised one, and what is left the good one: no guessing.
-        return None, (reasons.FORBIDDEN, "; ".join(case.denied))
-    if not diagnosis.compromised:
-        return None, (diagnosis.reason, diagnosis.message)
-    if (many := len(diagnosis.compromised)) > MOST_WORKLOADS:
-        message = f"{many} workloads are compromised; one incident can hold {MOST_WORKLOADS}: name a target.revision"
-        return None, (reasons.MODEL_TOO_LARGE, message)
-    good, fallback = diagnosis.known_good, None
-    if good is None and policy.spec.on_no_known_good == "Hold":
-        message = f"no revision is known to be good ({diagnosis.why_not}); onNoKnownGood is Hold: a person must decide"
-        return None, (reasons.NO_KNOWN_GOOD, message)
-    if good is None and policy.spec.on_no_known_good == "Fallback":
-        fallback = case.model.spec.fallback if case.model else None
-        if fallback is None:
-            message = f"no revision is known to be good ({diagnosis.why_not}), and the model names no fallback Service"
-            return None, (reasons.NO_FALLBACK, message)
-    bad = {w.identity for w in diagnosis.compromised}
-    hold = Hold(
-        incident=case.incident.metadata.name,
-        incident_uid=case.incident.metadata.uid,
-        compromised=[w.condemned(beside=good.workload if good else None) for w in diagnosis.compromised],
-        revisions=sorted(r.metadata.name for r in case.revisions if r.spec.identity in bad)[:16],
-        known_good=KnownGood(revision=good.revision.metadata.name, workload=good.workload.identified)
-        if good and good.revision
-        else None,
-        fallback=fallback,
-        blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
-        shift_traffic=policy.spec.actions.shift_traffic,
-        scale_to_zero=policy.spec.actions.scale_to_zero,
-        since=case.now,
-        **asdict(terms),
-    )
-    return hold, ("", "")
-
-
-def _blocked(diagnosis: Diagnosis) -> list[str]:
-    """Images of compromised workloads, without those that the known-good revision runs as well."""
-    good = diagnosis.known_good.workload.image_digests if diagnosis.known_good else frozenset()
-    bad = {digest for w in diagnosis.compromised for digest in w.image_digests}
-    return sorted(bad - good)[:MOST_IMAGES]
-
-
-def _describe(hold: Hold, *, why_not: str) -> str:
-    bad = ", ".join(w.ref for w in hold.compromised)
-    parts = []
-    if hold.shift_traffic and hold.known_good:
-        parts.append(f"move traffic from {bad} to {hold.known_good.workload.name} ({hold.known_good.revision})")
-    elif hold.shift_traffic and hold.fallback:
-        parts.append(f"move traffic from {bad} to fallback Service/{hold.fallback.name}: no known-good ({why_not})")
-    elif hold.shift_traffic:
-        parts.append(f"cut traffic to {bad}; nothing serves instead: no known-good ({why_not})")
-    if hold.scale_to_zero:
-        parts.append(f"scale {bad} to 0 and hold its autoscalers")
-    if hold.blocked_images:
-        parts.append(f"refuse pods with {', '.join(hold.blocked_images)}")
-    return "; ".join(parts)

@@ -8,10 +8,9 @@ to begin anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from lazaretto.api.containment import Containment, ContainmentSpec, Hold, JournalTarget
+from lazaretto.api.containment import Containment, ContainmentSpec
 from lazaretto.api.meta import API_VERSION, LABEL_MODEL
 from lazaretto.engine.store import Store
 from lazaretto.errors import AlreadyExists, Conflict, NotFound
@@ -29,25 +28,13 @@ class Journal:
         self._api = api
         self._store = store
 
-    async def write(
-        self,
-        *,
-        namespace: str,
-        model: str,
-        current: Containment | None,
-        holds: Sequence[Hold],
-        targets: Sequence[JournalTarget],
-        cut_off: Sequence[str] = (),
-        restored: Sequence[str] = (),
-    ) -> Containment:
-        """Store all of this. Raises `Conflict` if the journal has changed: gather and decide again."""
-        spec = ContainmentSpec(
-            model=model, holds=list(holds), targets=list(targets), cut_off=list(cut_off), restored=list(restored)
-        )
+    async def write(self, spec: ContainmentSpec, *, namespace: str, current: Containment | None) -> Containment:
+        """Store `spec` in the place of `current`. Raises `Conflict` if the journal has changed: decide again."""
         if current is not None and current.spec == spec:
             return current
+        model = spec.model
         try:
-            body = await (self._create(namespace, model, spec) if current is None else self._update(current, spec))
+            body = await (self._create(namespace, spec) if current is None else self._update(current, spec))
         except (AlreadyExists, NotFound, Conflict) as error:
             await self.refresh(namespace=namespace, model=model)
             raise Conflict(409, "the journal changed since it was read", request=str(error)) from error
@@ -70,11 +57,11 @@ class Journal:
         await self._api.delete(CONTAINMENTS, namespace=meta.namespace, name=meta.name, uid=meta.uid)
         self._store.drop(Containment, meta.namespace, meta.name, uid=meta.uid)
 
-    async def _create(self, namespace: str, model: str, spec: ContainmentSpec) -> dict[str, Any]:
+    async def _create(self, namespace: str, spec: ContainmentSpec) -> dict[str, Any]:
         body = {
             "apiVersion": API_VERSION,
             "kind": "Containment",
-            "metadata": {"name": model, "namespace": namespace, "labels": {LABEL_MODEL: model}},
+            "metadata": {"name": spec.model, "namespace": namespace, "labels": {LABEL_MODEL: spec.model}},
             "spec": spec.dump(),
         }
         return await self._api.create(CONTAINMENTS, body, namespace=namespace, manager=MANAGER)

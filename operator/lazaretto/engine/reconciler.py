@@ -14,12 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lazaretto.api import Containment, reasons
-from lazaretto.api.containment import Hold, JournalTarget
-from lazaretto.domain import chronicle
+from lazaretto.api.containment import ContainmentSpec, Hold, JournalTarget
 from lazaretto.domain.demands import demand_of
 from lazaretto.domain.evidence import Finding, Problem
-from lazaretto.domain.incident_report import Progress
-from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
 from lazaretto.engine.clock import Clock
@@ -35,6 +32,7 @@ from lazaretto.engine.plan import gone, plan, surplus
 from lazaretto.engine.proof import prove
 from lazaretto.engine.release import comeback, marked, pruned
 from lazaretto.engine.report import Reporter
+from lazaretto.engine.standing import standings
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.triage import Known, triage
@@ -226,16 +224,14 @@ class Reconciler:
     async def _journalled(self, current: Pass, holds: Sequence[Hold], *, cut_off: Sequence[str]) -> Containment:
         known = current.known
         old = {t.uid: t for t in known.containment.spec.targets} if known.containment else {}
-        targets = list((old | {p.uid: p.entry for p in current.plans}).values())
-        stored = await self._journal.write(
-            namespace=known.namespace,
+        spec = ContainmentSpec(
             model=known.name,
-            current=known.containment,
-            holds=holds,
-            targets=targets,
-            cut_off=cut_off,
+            holds=list(holds),
+            targets=list((old | {p.uid: p.entry for p in current.plans}).values()),
+            cut_off=list(cut_off),
             restored=surplus(current.live, known.containment),
         )
+        stored = await self._journal.write(spec, namespace=known.namespace, current=known.containment)
         if known.containment is None:
             self._changed(current.key)
         return stored
@@ -259,60 +255,21 @@ class Reconciler:
         assert current.back is not None  # noqa: S101  # checked by the caller
         done = {*current.back.finished, *(t.uid for t in gone(current.live, containment))}
         # Marked now, removed by the next pass: admission lets go of an entry only once its uid stands there.
-        await self._journal.write(
-            namespace=known.namespace,
-            model=known.name,
-            current=containment,
-            holds=staying,
-            targets=marked(current.plans, containment),
-            cut_off=containment.spec.cut_off,
-            restored=sorted(done & {t.uid for t in containment.spec.targets}),
-        )
+        spec = marked(current.plans, containment.spec, staying=staying, restored=done)
+        await self._journal.write(spec, namespace=known.namespace, current=containment)
         return NOW
 
     async def _pruned(self, known: Known) -> Known:
         """Remove entries whose restore was verified: an object that is held again gets a fresh base."""
-        containment = known.containment
-        if containment is None:
+        if (containment := known.containment) is None:
             return known
-        spec = containment.spec
-        if not spec.restored and not any(t.restored for t in spec.targets):
-            return known
-        stored = await self._journal.write(
-            namespace=known.namespace,
-            model=known.name,
-            current=containment,
-            holds=spec.holds,
-            targets=pruned(spec),
-            cut_off=spec.cut_off,
-            restored=[],
-        )
+        spec = pruned(containment.spec)
+        stored = await self._journal.write(spec, namespace=known.namespace, current=containment)
         return replace(known, containment=stored)
 
     def _report(self, current: Pass) -> None:
-        """Hand every open incident's new standing to the status lane."""
-        holding = current.triage.holds
-        targets = [p.entry for p in current.plans]
-        for incident in current.known.open_incidents:
-            verdict = current.triage.verdicts[incident.metadata.uid]
-            held = verdict.step in (Step.CONTAIN, Step.KEEP, Step.RELEASE)
-            releasing = verdict.step is Step.RELEASE
-            began = verdict.hold.since if held and verdict.hold else None
-            progress = Progress(
-                evidence=current.evidence if held and not releasing else None,
-                problems=tuple(current.outcome.problems) if held else (),
-                waiting=current.back.waiting if current.back and releasing else "",
-                released=bool(releasing and current.back and current.back.complete),
-                journalled_at=began,
-                contested=current.contested if held else "",
-                snapshot=self._collector.taken(incident.metadata.uid) if held else None,
-            )
-            facts = list(chronicle.acting(incident, targets, journalled_at=began)) if held else []
-            facts += current.facts if held else []
-            if releasing:
-                facts += [f for p in current.plans for f in chronicle.restoring(p.ref, p.uid, p.restore)]
-            if progress.released:
-                facts += self._opposition.ended(current.key)
-                facts += [f for p in current.plans for f in chronicle.keeping(p.ref, p.uid, p.restore)]
-            self._reporter.incident(incident, verdict=verdict, progress=progress, facts=facts)
-        self._reporter.containment(current, holds=holding)
+        """Hand every open incident's new standing, and the containment's, to the status lane."""
+        ended = self._opposition.ended(current.key) if current.back is not None and current.back.complete else ()
+        for standing in standings(current, taken=self._collector.taken, ended=ended):
+            self._reporter.incident(standing)
+        self._reporter.containment(current)

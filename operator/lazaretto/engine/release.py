@@ -6,10 +6,10 @@ autoscaler that wakes first would undo the restored replica count before it was 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from lazaretto.api.containment import MOST_LET_GO, Containment, ContainmentSpec, JournalTarget
+from lazaretto.api.containment import MOST_LET_GO, Containment, ContainmentSpec, Hold, JournalTarget
 from lazaretto.domain.demands import out_of_sight
 from lazaretto.domain.fields import Change
 from lazaretto.engine.gather import Live
@@ -46,27 +46,34 @@ def comeback(plans: Sequence[ObjectPlan], *, live: Live, containment: Containmen
     return Comeback(tuple(writes), "; ".join(waiting), tuple(finished), not waiting)
 
 
-def marked(plans: Sequence[ObjectPlan], containment: Containment) -> list[JournalTarget]:
-    """The journal's entries, each told which of its fields nothing holds any more; all of these are restored.
+def marked(
+    plans: Sequence[ObjectPlan], spec: ContainmentSpec, *, staying: Sequence[Hold], restored: Collection[str]
+) -> ContainmentSpec:
+    """The journal with the `staying` holds alone, each entry told which of its fields nothing holds any more.
 
-    An object that stays held for another incident's sake lets go of such fields one by one: held
-    again, they get a fresh base.
+    All of these, and the objects with `restored` uids, are as they should be. An object that stays
+    held for another incident's sake lets go of such fields one by one: held again, they get a fresh base.
     """
     held = {p.uid: p.wanted for p in plans if p.wanted}
 
     def loose(target: JournalTarget) -> list[str]:
         return sorted(f.path for f in target.fields if f.path not in held[target.uid])[:MOST_LET_GO]
 
-    return [t.model_copy(update={"restored": loose(t)}) if t.uid in held else t for t in containment.spec.targets]
+    targets = [t.model_copy(update={"restored": loose(t)}) if t.uid in held else t for t in spec.targets]
+    done = sorted({t.uid for t in spec.targets} & set(restored))
+    return spec.model_copy(update={"holds": list(staying), "targets": targets, "restored": done})
 
 
-def pruned(spec: ContainmentSpec) -> list[JournalTarget]:
-    """The journal's entries without the objects and fields whose restore was verified."""
-    return [
+def pruned(spec: ContainmentSpec) -> ContainmentSpec:
+    """The journal without the objects and fields whose restore was verified."""
+    if not spec.restored and not any(t.restored for t in spec.targets):
+        return spec
+    targets = [
         t.model_copy(update={"fields": [f for f in t.fields if f.path not in t.restored], "restored": []})
         for t in spec.targets
         if t.uid not in spec.restored
     ]
+    return spec.model_copy(update={"targets": targets, "restored": []})
 
 
 def _blind(live: Live, containment: Containment) -> str:

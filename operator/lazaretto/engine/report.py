@@ -25,13 +25,13 @@ from lazaretto.domain.evidence import (
     with_abnormal,
     with_findings,
 )
-from lazaretto.domain.incident_report import Progress, report
-from lazaretto.domain.response import Verdict
+from lazaretto.domain.incident_report import report
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.event_writer import EventWriter
+from lazaretto.engine.standing import Standing
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
 
@@ -51,13 +51,14 @@ class Reporter:
         """By uid: a successor of the same name has a history of its own."""
         self._pending: dict[Name, asyncio.Future[None]] = {}
 
-    def incident(self, about: AIIncident, *, verdict: Verdict, progress: Progress, facts: Iterable[Fact]) -> None:
-        """The standing of one incident after a pass."""
+    def incident(self, standing: Standing) -> None:
+        """Store the standing of one incident after a pass."""
+        about, verdict, progress = standing.incident, standing.verdict, standing.progress
         name = (about.metadata.namespace, about.metadata.name)
         uid = about.metadata.uid
         waiting = self._facts.setdefault(uid, [])
         known = {fact.key for fact in waiting}
-        waiting += [fact for fact in facts if fact.key not in known]
+        waiting += [fact for fact in standing.facts if fact.key not in known]
         offered: list[Fact] = []
 
         def build(incident: AIIncident) -> AIIncidentStatus:
@@ -103,8 +104,9 @@ class Reporter:
         found = (self._pending.get((namespace, name)) for name in names)
         return [future for future in found if future is not None]
 
-    def containment(self, current: Pass, *, holds: Sequence[Hold]) -> None:
-        """The standing of a model's containment after a pass."""
+    def containment(self, current: Pass) -> None:
+        """Store the standing of a model's containment after a pass."""
+        holds = current.triage.holds
         if not holds:
             return
 

@@ -12,8 +12,9 @@ from datetime import datetime
 
 from lazaretto.api import AIIncident, Containment, IncidentDecision, ModelRevision, ProtectedModel, ResponsePolicy
 from lazaretto.api.containment import Hold
+from lazaretto.domain.case import Case
 from lazaretto.domain.recurrence import recurred
-from lazaretto.domain.response import Case, Step, Verdict, respond
+from lazaretto.domain.response import Step, Verdict, respond
 from lazaretto.domain.scene import Workload
 
 

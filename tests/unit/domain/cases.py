@@ -6,8 +6,9 @@ from typing import Any
 
 from lazaretto.api import AIIncident, IncidentDecision, reasons
 from lazaretto.api.incidentdecision import Verb
+from lazaretto.domain.case import Case
 from lazaretto.domain.evidence import Evidence, Finding, Problem
-from lazaretto.domain.response import Case, Verdict, respond
+from lazaretto.domain.response import Verdict, respond
 from tests.unit.domain.objects import at, decision, hold, incident, model, policy, revision, workload
 
 INCIDENT = incident()

@@ -13,7 +13,8 @@ from lazaretto.api import IncidentDecision, ResponsePolicy
 from lazaretto.api.incidentdecision import Verb
 from lazaretto.api.responsepolicy import PolicyMatch, ReleaseRule
 from lazaretto.api.taxonomy import CATEGORIES, SEVERITIES, Impact, Severity
-from lazaretto.domain.response import Case, Step, respond
+from lazaretto.domain.case import Case
+from lazaretto.domain.response import Step, respond
 from tests.unit.domain.cases import HOLD, INCIDENT, REVISIONS
 from tests.unit.domain.objects import alert, at, decision, incident, model, policy, revision, workload
 

@@ -229,13 +229,12 @@ def turn(found: HeldObject, *compromised: Workload) -> None:
     """Passes until these alone are held and the journal has let go of everything else."""
     standing = demand(*compromised) if compromised else Demand()
     assert found.release(SCENE, standing) == ()
-    plan, empty = found.plan(SCENE, standing), containment()
+    plan = found.plan(SCENE, standing)
     if plan is None or not plan.wanted:
         found.target = None
         return
-    known = empty.spec.model_copy(update={"targets": [plan.entry]})
-    spec = known.model_copy(update={"targets": marked([plan], empty.model_copy(update={"spec": known}))})
-    [found.target] = pruned(spec)
+    spec = containment().spec.model_copy(update={"targets": [plan.entry]})
+    [found.target] = pruned(marked([plan], spec, staying=[], restored=[])).targets
 
 
 BESIDE = [mirror("bad"), mirror("worse")]

@@ -1,0 +1,85 @@
+"""What a policy would hold of what was found compromised, or why it cannot. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from lazaretto.api import reasons
+from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood
+from lazaretto.api.responsepolicy import ResponsePolicy
+from lazaretto.domain.approvals import Terms
+from lazaretto.domain.case import Case
+from lazaretto.domain.compromise import Diagnosis
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A hold with what it does, or the obstacle with what to do about it."""
+
+    hold: Hold | None
+    obstacle: str
+    """Reason why there can be no hold; empty if there is one."""
+    text: str
+
+
+def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: Terms) -> Proposal:
+    """The hold that `policy` asks for on what `diagnosis` found, to be released on `terms`."""
+    target = case.incident.spec.target
+    named = diagnosis.compromised and target is not None and target.revision
+    if (case.denied and not diagnosis.compromised) or not (case.all_workloads_seen or named):
+        # Whoever cannot be seen may be the compromised one, and what is left the good one: no guessing.
+        return Proposal(None, reasons.FORBIDDEN, "; ".join(case.denied))
+    if not diagnosis.compromised:
+        return Proposal(None, diagnosis.reason, diagnosis.message)
+    if (many := len(diagnosis.compromised)) > MOST_WORKLOADS:
+        message = f"{many} workloads are compromised; one incident can hold {MOST_WORKLOADS}: name a target.revision"
+        return Proposal(None, reasons.MODEL_TOO_LARGE, message)
+    good, fallback = diagnosis.known_good, None
+    if good is None and policy.spec.on_no_known_good == "Hold":
+        message = f"no revision is known to be good ({diagnosis.why_not}); onNoKnownGood is Hold: a person must decide"
+        return Proposal(None, reasons.NO_KNOWN_GOOD, message)
+    if good is None and policy.spec.on_no_known_good == "Fallback":
+        fallback = case.model.spec.fallback if case.model else None
+        if fallback is None:
+            message = f"no revision is known to be good ({diagnosis.why_not}), and the model names no fallback Service"
+            return Proposal(None, reasons.NO_FALLBACK, message)
+    bad = {w.identity for w in diagnosis.compromised}
+    hold = Hold(
+        incident=case.incident.metadata.name,
+        incident_uid=case.incident.metadata.uid,
+        compromised=[w.condemned(beside=good.workload if good else None) for w in diagnosis.compromised],
+        revisions=sorted(r.metadata.name for r in case.revisions if r.spec.identity in bad)[:16],
+        known_good=KnownGood(revision=good.revision.metadata.name, workload=good.workload.identified)
+        if good and good.revision
+        else None,
+        fallback=fallback,
+        blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
+        shift_traffic=policy.spec.actions.shift_traffic,
+        scale_to_zero=policy.spec.actions.scale_to_zero,
+        since=case.now,
+        **asdict(terms),
+    )
+    return Proposal(hold, "", _describe(hold, why_not=diagnosis.why_not))
+
+
+def _blocked(diagnosis: Diagnosis) -> list[str]:
+    """Images of compromised workloads, without those that the known-good revision runs as well."""
+    good = diagnosis.known_good.workload.image_digests if diagnosis.known_good else frozenset()
+    bad = {digest for w in diagnosis.compromised for digest in w.image_digests}
+    return sorted(bad - good)[:MOST_IMAGES]
+
+
+def _describe(hold: Hold, *, why_not: str) -> str:
+    bad = ", ".join(w.ref for w in hold.compromised)
+    parts = []
+    if hold.shift_traffic and hold.known_good:
+        parts.append(f"move traffic from {bad} to {hold.known_good.workload.name} ({hold.known_good.revision})")
+    elif hold.shift_traffic and hold.fallback:
+        parts.append(f"move traffic from {bad} to fallback Service/{hold.fallback.name}: no known-good ({why_not})")
+    elif hold.shift_traffic:
+        parts.append(f"cut traffic to {bad}; nothing serves instead: no known-good ({why_not})")
+    if hold.scale_to_zero:
+        parts.append(f"scale {bad} to 0 and hold its autoscalers")
+    if hold.blocked_images:
+        parts.append(f"refuse pods with {', '.join(hold.blocked_images)}")
+    return "; ".join(parts)
