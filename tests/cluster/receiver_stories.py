@@ -23,9 +23,9 @@ TOKENS = {"alertmanager": "one-long-secret-of-alertmanager", "prometheus": "one-
 Alert = dict[str, Any]
 
 
-def receiver_as_itself(cluster: ClusterAccess, root: Path) -> ReceiverProcess:
+def receiver_as_itself(cluster: ClusterAccess, root: Path, *flags: str) -> ReceiverProcess:
     kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-receiver")
-    return ReceiverProcess(root, kubeconfig, namespace=SYSTEM, tokens=TOKENS)
+    return ReceiverProcess(root, kubeconfig, namespace=SYSTEM, tokens=TOKENS, flags=flags)
 
 
 def add_model(cluster: ClusterAccess, namespace: str, name: str) -> str:

@@ -48,6 +48,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="alert label that your Prometheus enforces (default %(default)s)",
     )
     add("--namespace", metavar="NAME", help="where incidents go that no model matched (default: the pod's own)")
+    add(
+        "--alertmanager-url",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="ask this Alertmanager for alerts that never arrived; may be given again",
+    )
+    add(
+        "--alertmanager-interval",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how often; what fires twice in a row is taken in (default %(default)s)",
+    )
+    add(
+        "--alertmanager-filter",
+        default='ai_incident="true"',
+        metavar="MATCHER",
+        help="which of its alerts are taken in (default %(default)s)",
+    )
+    add("--alertmanager-token-file", type=Path, metavar="FILE", help="bearer token to show it; read again each time")
+    add("--alertmanager-ca", type=Path, metavar="FILE", help="authority of its certificate in PEM")
     add("--kubeconfig", default="", metavar="FILE", help="default: KUBECONFIG, else the pod's service account")
     add("--max-body-bytes", type=int, default=4 * MIB, metavar="N", help="largest request body (default %(default)s)")
     add(
@@ -84,6 +106,11 @@ def settings_of(args: argparse.Namespace) -> Settings:
         largest_body=args.max_body_bytes,
         bytes_at_once=max(64 * MIB, 4 * args.max_body_bytes),
         read_seconds=args.read_timeout,
+        alertmanagers=tuple(args.alertmanager_url),
+        pull_seconds=args.alertmanager_interval,
+        alertmanager_filter=args.alertmanager_filter,
+        alertmanager_token=args.alertmanager_token_file,
+        alertmanager_ca=args.alertmanager_ca,
     )
 
 

@@ -22,6 +22,7 @@ from lazaretto.kube.transport import Transport
 from lazaretto.receiver.credentials import TokenFiles
 from lazaretto.receiver.endpoints import Endpoints
 from lazaretto.receiver.matching import Matcher, model_keys, read_model
+from lazaretto.receiver.pull import Pull
 from lazaretto.receiver.settings import Address, Settings
 from lazaretto.receiver.store import IncidentStore, incident_keys, read_incident
 from lazaretto.receiver.tls import ServerTls
@@ -59,12 +60,15 @@ class Receiver:
         self._tls: ServerTls | None = None
         if settings.certificate is not None and settings.key is not None:
             self._tls = ServerTls(certificate=settings.certificate, key=settings.key, client_ca=settings.client_ca)
-        matcher = Matcher(self._models, namespace_label=settings.namespace_label, own_namespace=settings.namespace)
+        self._matcher = Matcher(
+            self._models, namespace_label=settings.namespace_label, own_namespace=settings.namespace
+        )
+        self._store = IncidentStore(api, incidents=self._incidents)
         self._endpoints = Endpoints(
             settings,
             tokens=TokenFiles(settings.tokens) if settings.tokens else None,
-            matcher=matcher,
-            store=IncidentStore(api, incidents=self._incidents),
+            matcher=self._matcher,
+            store=self._store,
             ready=self.unready,
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,6 +98,9 @@ class Receiver:
             asyncio.create_task(self._incidents.run(), name="incidents"),
             asyncio.create_task(self._watch_tls(), name="tls"),
         ]
+        for url in self._settings.alertmanagers:
+            pull = Pull(url, self._settings, matcher=self._matcher, store=self._store, ready=self.unready)
+            self._tasks.append(asyncio.create_task(pull.run(), name=pull.sender))
         _log.info("listening on %s:%d", self.address.host, self.address.port)
 
     async def failed(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lazaretto.errors import ConfigurationError
 
@@ -62,6 +63,14 @@ class Settings:
     connections: int = 1024
     silence_seconds: float = 150.0
     """A watch that was silent for longer is not believed any more."""
+    alertmanagers: tuple[str, ...] = ()
+    """Base URLs of Alertmanagers that are asked for what never arrived."""
+    alertmanager_filter: str = 'ai_incident="true"'
+    """A matcher: which of their alerts are ours."""
+    alertmanager_token: Path | None = None
+    alertmanager_ca: Path | None = None
+    pull_seconds: float = 10.0
+    """Time between two looks at an Alertmanager. Whatever fires for two of them is taken in."""
 
     def check(self) -> None:
         """Raises `ConfigurationError` naming the flag."""
@@ -76,5 +85,23 @@ class Settings:
                 f"--listen {self.listen.host} is reachable from outside: give --tls-cert and --tls-key"
                 " (or --insecure-http, where something in front does TLS)"
             )
+        for url in self.alertmanagers:
+            _check_url(url)
+        if self.pull_seconds <= 0:
+            raise ConfigurationError("--alertmanager-interval must be more than 0")
         if self.largest_body < 1024 or self.read_seconds <= 0:
             raise ConfigurationError("--max-body-bytes must be at least 1024, --read-timeout more than 0")
+
+
+def _check_url(url: str) -> None:
+    try:
+        found = urlsplit(url)
+        good = found.scheme in ("http", "https") and found.hostname and not found.username and not found.query
+        shown = f"{found.scheme}://{found.hostname}"  # not all of it: there may be a password in it
+    except ValueError:
+        good, shown = None, "unreadable"
+    if not good:
+        raise ConfigurationError(
+            f"--alertmanager-url {shown}: write http(s)://host[:port][/prefix], without user, password or query;"
+            " a token goes into --alertmanager-token-file"
+        )

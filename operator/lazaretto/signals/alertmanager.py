@@ -1,11 +1,13 @@
-"""Reads alerts in the two shapes in which they are posted.
+"""Reads alerts in the three shapes in which they come.
 
 `read_webhook` takes what Alertmanager sends to a webhook (payload version 4), `read_posted`
-what Prometheus sends to an Alertmanager (`POST /api/v2/alerts`). Both take the parsed JSON
+what Prometheus sends to an Alertmanager (`POST /api/v2/alerts`), `read_listed` what an
+Alertmanager answers when it is asked (`GET /api/v2/alerts`). All take the parsed JSON
 and return alerts whose text is as it came: compared with, never stored before cleaning. A
 document of another shape raises `InvalidInput` naming the first field that is wrong; odd
 content in the right shape, such as a moment before the epoch, is taken as not stated,
-because refusing a request loses every alert in it.
+because refusing a request loses every alert in it. Moments are cut to milliseconds, which is
+what Alertmanager's API states: an alert must begin at the same moment whichever way it comes.
 """
 
 from __future__ import annotations
@@ -59,6 +61,13 @@ def read_posted(document: object, *, now: datetime, most: int) -> Batch:
     return Batch(tuple(_posted_alert(item, field=f"body[{i}]", now=now) for i, item in enumerate(items)))
 
 
+def read_listed(document: object, *, most: int) -> Batch:
+    """The alerts that fire, of the answer to a `GET /api/v2/alerts`; silenced and inhibited ones are left out."""
+    items = _sequence(document, field="answer", most=most)
+    read = (_listed_alert(item, field=f"answer[{i}]") for i, item in enumerate(items))
+    return Batch(tuple(alert for alert in read if alert.firing))
+
+
 def fingerprint(labels: Mapping[str, str]) -> str:
     """Alertmanager's fingerprint of a label set: FNV-1a (64 bits) over sorted names and values, as 16 hex digits."""
     value = _OFFSET_BASIS
@@ -103,6 +112,19 @@ def _posted_alert(item: object, *, field: str, now: datetime) -> Alert:
     )
 
 
+def _listed_alert(item: object, *, field: str) -> Alert:
+    alert = _mapping(item, field=field)
+    labels = _texts(alert.get("labels"), field=f"{field}.labels")
+    return Alert(
+        fingerprint=fingerprint(labels),
+        labels=labels,
+        summary=_summary(alert, field=field),
+        firing=_mapping(alert.get("status"), field=f"{field}.status").get("state") == "active",
+        starts_at=_moment(alert.get("startsAt"), field=f"{field}.startsAt"),
+        ends_at=None,
+    )
+
+
 def _summary(alert: Mapping[str, Any], *, field: str) -> str:
     return _texts(alert.get("annotations"), field=f"{field}.annotations").get("summary", "")
 
@@ -130,7 +152,7 @@ def _texts(value: object, *, field: str) -> Mapping[str, str]:
 
 
 def _moment(value: object, *, field: str) -> datetime | None:
-    """The moment in UTC, to the microsecond; None for an absent one and for one that means so (year 1)."""
+    """The moment in UTC, to the millisecond; None for an absent one and for one that means so (year 1)."""
     if value is None or value == "":
         return None
     found = _MOMENT.fullmatch(value) if isinstance(value, str) else None
@@ -140,7 +162,7 @@ def _moment(value: object, *, field: str) -> datetime | None:
     if whole.startswith("0000"):
         return None  # a year that Go knows and Python does not
     try:
-        moment = datetime.fromisoformat(f"{whole}.{(fraction or '')[:6]:0<6}{zone.upper()}")
+        moment = datetime.fromisoformat(f"{whole}.{(fraction or '')[:3]:0<3}{zone.upper()}")
         moment = moment.astimezone(UTC)
     except OverflowError:
         return None if whole.startswith("0001") else _LATEST

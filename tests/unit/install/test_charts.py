@@ -145,6 +145,17 @@ def test_a_prometheus_is_named_to_the_operator_and_let_through() -> None:
     assert policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "operator"
 
 
+def test_alertmanagers_are_named_to_the_receiver_and_let_through() -> None:
+    settings = ('alertmanager={"urls":["http://am-0.am:9094","http://am-1.am:9094"],"port":9094}',)
+    arguments = deployment("lazaretto-receiver", *settings)["template"]["spec"]["containers"][0]["args"]
+    flag = "--alertmanager-url"
+    assert arguments[-4:] == [flag, "http://am-0.am:9094", flag, "http://am-1.am:9094"]
+    assert flag in known_options("receiver")
+    policy = helm(CHART, *settings)["NetworkPolicy", NAMESPACE, "lazaretto-receiver-egress"]["spec"]
+    assert policy["egress"] == [{"ports": [{"protocol": "TCP", "port": 9094}]}]
+    assert policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "receiver"
+
+
 @pytest.mark.parametrize("component", ["operator", "receiver"])
 def test_arguments_can_be_added(component: str) -> None:
     def arguments(*settings: str) -> list[str]:
@@ -190,6 +201,8 @@ def test_the_network_policies_are_values() -> None:
         'log.level="loud"',
         'prometheus.url="ftp://x"',
         'prometheus.url="http://x y"',
+        'alertmanager.urls=["am:9093"]',
+        'alertmanager.urls=["http://me:secret@am:9093"]',
         'receiver.extraArgs="--x"',
         "networkPolicy.operatorEgress=[{}]",
         "networkPolicy.receiverFrom=[]",

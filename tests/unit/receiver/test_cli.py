@@ -57,6 +57,25 @@ def test_flags_reach_the_settings() -> None:
     assert made.tokens == Path("/tokens")
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["", "alertmanager:9093", "ftp://am", "http://", "http://me:secret@am:9093", "http://am:9093/?x=1", "http://[am"],
+)
+def test_urls_that_no_alertmanager_has(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="--alertmanager-url"):
+        _settings("--listen", "127.0.0.1:1", "--alertmanager-url", url).check()
+
+
+def test_alertmanagers_that_are_asked() -> None:
+    made = _settings(
+        "--listen", "127.0.0.1:1", "--alertmanager-url", "http://a:9093", "--alertmanager-url", "https://b/prefix"
+    )
+    made.check()
+    assert made.alertmanagers == ("http://a:9093", "https://b/prefix")
+    with pytest.raises(ConfigurationError, match="--alertmanager-interval"):
+        _settings("--listen", "127.0.0.1:1", "--alertmanager-interval", "0").check()
+
+
 def test_namespace_comes_from_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POD_NAMESPACE", "where-it-runs")
     parser = argparse.ArgumentParser()
