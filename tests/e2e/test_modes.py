@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -38,6 +40,7 @@ SHAPES = {
     ),
     "zero": Shape(attested=False, policies={"p": policy("Automatic", onNoKnownGood="Zero", knownGood=UNATTESTED)}),
     "hold": Shape(attested=False, policies={"p": policy("Automatic", onNoKnownGood="Hold", knownGood=UNATTESTED)}),
+    "uncured": Shape(policies={"p": policy("Automatic", onNoKnownGood="Zero")}),
     "limit": Shape(
         fallback=True, policies={"p": policy("Automatic", onNoKnownGood="Zero", limits={"concurrentModels": 1})}
     ),
@@ -129,6 +132,22 @@ def test_without_a_known_good_revision_hold_touches_nothing_and_calls_a_person(
     assert condition(stalled, "Stalled")["reason"] == "NoKnownGood"
     assert "a person must decide" in stalled["status"]["reason"]
     _assert_untouched(scene, before, ledger)
+
+
+def test_no_revision_takes_over_from_one_that_none_cures(stage: Stage, scenes: dict[str, Scene]) -> None:
+    scene = scenes["uncured"]
+    command = [sys.executable, "-m", "lazaretto", "known-good", MODEL, "-n", scene.namespace]
+    asked = subprocess.run(
+        [*command, "--kubeconfig", str(stage.plane.kubeconfig)], capture_output=True, text=True, check=True
+    )
+    told = {line.split()[0]: line for line in asked.stdout.splitlines()}
+    assert told[f"Deployment/{GOOD}"].endswith("  yes: attested by ci-evaluation")
+    assert "  no: " in told[f"Deployment/{BAD}"]
+    scene.report(category="PromptInjection")
+    incident = scene.contained()
+    assert scene.weights() == {GOOD: 0, BAD: 0}
+    assert "no revision is a cure for PromptInjection" in str(incident["status"]["timeline"])
+    scene.release()
 
 
 def test_a_limit_asks_a_person_who_outranks_it(scenes: dict[str, Scene], audit: AuditLog) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, ShortText, Timestamp, Uid
+from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, ShortText, Text, Timestamp, Uid
 from lazaretto.api.references import RouteReference, ServiceReference, WorkloadKind, WorkloadSelector
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 from lazaretto.api.taxonomy import Impact
@@ -74,6 +74,13 @@ class ObservedWorkload(ApiModel):
     """Replicas asked for."""
     ready: Annotated[int, Field(ge=0)] = 0
     """Replicas ready."""
+    takes_over: Text = ""
+    """Whether it could take over from another revision now, and why: `yes: ...` or `no: ...`."""
+
+    @property
+    def ref(self) -> str:
+        """Kind/name, for people."""
+        return f"{self.kind}/{self.name}"
 
 
 class ProtectedModelStatus(ApiModel):

@@ -53,6 +53,12 @@ class KnownGoodRule(ApiModel):
     """True: only a revision that somebody attested. False: one that was earned by soak will do."""
     soak: Duration = "24h"
     """How long a revision must have been available without an incident to count as good, as in `24h` or `90m`."""
+    require_pinned: bool = False
+    """True: only a revision whose images are named by digest, and whose `hf://` references by commit. What a tag
+    stands for can change after it was found good."""
+    any_category: bool = False
+    """True: a known-good revision takes over whatever the incident's category. False: not for categories that
+    another revision does not cure, such as PromptInjection; docs/reference/categories.md lists them."""
 
 
 class ReleaseRule(ApiModel):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from lazaretto import __version__
-from lazaretto.cli import identity, operator, receiver
+from lazaretto.cli import identity, known_good, operator, receiver
 from lazaretto.errors import ConfigurationError, LazarettoError
 from lazaretto.telemetry.log import configure
 
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 _COMMANDS = {
     "operator": (operator, "contain and release models"),
     "receiver": (receiver, "take in alerts and store incidents"),
+    "known-good": (known_good, "show which revision would take over, and why no other"),
     "identity": (identity, "print the revision identity of a manifest"),
 }
 

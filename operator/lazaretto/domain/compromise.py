@@ -54,6 +54,7 @@ def diagnose(
     tainted = {w.identity for w in workloads if w.uid in held or w.name in revoked}
     jury = _Jury(revisions, {*revoked, *_names(revisions, tainted)}, criteria, now)
     serving = [w for w in workloads if w.replicas > 0 or w.uid in held]
+    passed_over: list[Candidate] = []
     if named:
         bad = _identities(named, workloads=workloads, revisions=revisions)
         compromised = tuple(w for w in workloads if w.identity in bad)
@@ -63,11 +64,13 @@ def diagnose(
     elif not serving:
         return Diagnosis((), None, (), reasons.NOTHING_SERVES, "no workload of the model has replicas: nothing serves")
     else:
-        good, _ = jury.judge(serving)
+        good, passed_over = jury.judge(serving)
         # Two workloads may run the good revision: sparing one of them only would condemn what both load.
         spared = {good[0].workload.identity} if good else set()
         compromised = tuple(w for w in serving if w.identity not in spared) or tuple(serving)
-    return _settle(workloads, compromised, held=held, jury=jury)
+    found = _settle(workloads, compromised, held=held, jury=jury)
+    # Where nothing is spared, why nothing was is all that there is to tell.
+    return found if found.known_good or found.refused else replace(found, refused=tuple(passed_over))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
+_HUB = re.compile(r"hf://[^\s'\",;]+")
+_COMMIT = re.compile("@[0-9a-f]{40}$")
 _CONTAINER_FIELDS = (
     "name",
     "image",
@@ -51,6 +53,20 @@ def images_of(template: Mapping[str, Any]) -> list[str]:
     return [str(c.get("image", ""))[:512] for c in (template.get("spec") or {}).get("containers") or ()][:16]
 
 
+def unpinned(template: Mapping[str, Any]) -> list[str]:
+    """References of the template that may stand for something else tomorrow, at most 16.
+
+    These are images, image volumes included, without a digest, and `hf://` references without a commit.
+    """
+    spec = template.get("spec") or {}
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    images = [str(c.get("image") or "") for c in containers]
+    images += [str((v.get("image") or {}).get("reference") or "") for v in spec.get("volumes") or ()]
+    found = [image for image in images if image and not image_digest(image)]
+    found += [ref for c in containers for text in _texts(c) for ref in _HUB.findall(text) if not _COMMIT.search(ref)]
+    return [ref[:512] for ref in dict.fromkeys(found)][:16]
+
+
 def image_digest(image: str) -> str:
     """The digest by which an image reference names its content; empty if it names it otherwise, as by a tag."""
     _, _, digest = image.partition("@")
@@ -75,6 +91,13 @@ def _without_defaults(value: Any) -> Any:
 def _says_nothing(value: Any) -> bool:
     """Whether a field of this value means the same as no field; a zero says something."""
     return value is None or value is False or value in ("", [], {})
+
+
+def _texts(container: Mapping[str, Any]) -> list[str]:
+    """What a container is told at its start."""
+    told = [*(container.get("command") or ()), *(container.get("args") or ())]
+    told += [e.get("value") or "" for e in container.get("env") or ()]
+    return [str(text) for text in told]
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:

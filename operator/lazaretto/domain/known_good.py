@@ -6,31 +6,63 @@ keeps its reason, because "nothing was good" is not an answer at 3 a.m.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lazaretto.api.modelrevision import ModelRevision
 from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.api.responsepolicy import KnownGoodRule
+from lazaretto.api.taxonomy import Category
 from lazaretto.domain.durations import parse_duration
 from lazaretto.domain.scene import Workload
+
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+NO_CURE: frozenset[Category] = frozenset(
+    {
+        "AdversarialInput",
+        "ContextPoisoning",
+        "CostHarvesting",
+        "CredentialCompromise",
+        "IndirectPromptInjection",
+        "ModelTheft",
+        "PrivacyInference",
+        "PromptInjection",
+        "SystemPromptLeak",
+    }
+)
+"""What attacks the input, the data beside the model, or its keys: another revision suffers it just as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownGoodCriteria:
-    """What the policy and the model ask for."""
+    """What the policy, the model and the incident ask for."""
 
     require_attested: bool
     soak: timedelta
     preferred: str = ""
     """Revision that the model's owner named."""
+    require_pinned: bool = False
+    uncured: str = ""
+    """The incident's category, if no revision is a cure for it."""
+    began: datetime | None = None
+    """When the compromise is said to have begun."""
 
 
-def criteria_of(rule: KnownGoodRule, *, model: ProtectedModel) -> KnownGoodCriteria:
-    """What the policy's rule and the model's owner ask for together."""
-    soak = parse_duration(rule.soak, field="spec.knownGood.soak")
-    return KnownGoodCriteria(rule.require_attested, soak, model.spec.known_good or "")
+def criteria_of(
+    rule: KnownGoodRule, *, model: ProtectedModel, category: Category = "Unknown", began: datetime | None = None
+) -> KnownGoodCriteria:
+    """What the policy's rule, the model's owner and an incident of `category` ask for together."""
+    return KnownGoodCriteria(
+        require_attested=rule.require_attested,
+        soak=parse_duration(rule.soak, field="spec.knownGood.soak"),
+        preferred=model.spec.known_good or "",
+        require_pinned=rule.require_pinned,
+        uncured=category if category in NO_CURE and not rule.any_category else "",
+        began=began,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +77,18 @@ class Candidate:
     """Why it counts as good."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Candidacy:
+    """What the checks look at."""
+
+    workload: Workload
+    records: Sequence[ModelRevision]
+    """Of what it runs, attested ones first; not empty."""
+    revoked: Collection[str]
+    criteria: KnownGoodCriteria
+    now: datetime
+
+
 def judge(
     workload: Workload,
     *,
@@ -54,39 +98,85 @@ def judge(
     now: datetime,
 ) -> Candidate:
     """One workload's candidacy. `revoked` names revisions that an open incident names."""
-    running = of_identity(revisions, workload.identity)
-    if not running:
+    records = of_identity(revisions, workload.identity)
+    if not records:
         return Candidate(workload, None, "its revision was never recorded", "")
-    revision = running[0]
-    for named in running:
-        if named.metadata.name in revoked or named.status.revoked_by:
-            return Candidate(workload, revision, f"revision {named.metadata.name} is named by an open incident", "")
+    candidacy = _Candidacy(workload, records, revoked, criteria, now)
+    refused = next(filter(None, (check(candidacy) for check in _CHECKS)), "")
+    return Candidate(workload, records[0], refused, "" if refused else _evidence(records[0]))
+
+
+def _cured(candidacy: _Candidacy) -> str:
+    uncured = candidacy.criteria.uncured
+    return f"no revision is a cure for {uncured}, unless the policy's knownGood.anyCategory says so" if uncured else ""
+
+
+def _named_by_nobody(candidacy: _Candidacy) -> str:
+    for record in candidacy.records:
+        if record.metadata.name in candidacy.revoked or record.status.revoked_by:
+            return f"revision {record.metadata.name} is named by an open incident"
+    return ""
+
+
+def _in_service(candidacy: _Candidacy) -> str:
+    workload = candidacy.workload
     # Pods that are on their way out are ready to the last; a workload at zero replicas takes nothing over.
-    if workload.replicas < 1 or workload.ready < 1 or not workload.available:
-        return Candidate(workload, revision, f"{workload.ref} has no ready replica", "")
-    refused, reason = _evidence(revision, criteria=criteria, now=now)
-    return Candidate(workload, revision, refused, reason)
+    serves = workload.replicas > 0 and workload.ready > 0 and workload.available
+    return "" if serves else f"{workload.ref} has no ready replica"
+
+
+def _pinned(candidacy: _Candidacy) -> str:
+    if not candidacy.criteria.require_pinned or not candidacy.workload.unpinned:
+        return ""
+    return f"{candidacy.workload.unpinned[0]} names no digest or commit, and the policy asks for it (requirePinned)"
+
+
+def _older_than_the_compromise(candidacy: _Candidacy) -> str:
+    began, seen = candidacy.criteria.began, [r.metadata.creation_timestamp for r in candidacy.records]
+    named = any(r.metadata.name == candidacy.criteria.preferred for r in candidacy.records)
+    first = min((moment for moment in seen if moment is not None), default=None)
+    if began is None or first is None or first < began or named:
+        return ""
+    return f"first seen {first:{_MOMENT}}, after the compromise is said to have begun ({began:{_MOMENT}})"
+
+
+def _proved(candidacy: _Candidacy) -> str:
+    """Attested, or earned by soak."""
+    revision, criteria = candidacy.records[0], candidacy.criteria
+    if revision.spec.attestation is not None:
+        return ""
+    if criteria.require_attested:
+        return "not attested, and the policy asks for it"
+    since = revision.status.available_since
+    if since is None:
+        return "not attested, and not seen available"
+    if candidacy.now - since < criteria.soak:
+        # No elapsed time here: the text goes into a status, which must not change by itself.
+        return f"available since {since:{_MOMENT}}, short of the soak time of {_short(criteria.soak)}"
+    return ""
+
+
+_CHECKS: tuple[Callable[[_Candidacy], str], ...] = (
+    _named_by_nobody,
+    _cured,
+    _in_service,
+    _pinned,
+    _older_than_the_compromise,
+    _proved,
+)
+"""In the order in which they are asked: what a person can do least about comes first."""
+
+
+def _evidence(revision: ModelRevision) -> str:
+    if revision.spec.attestation is not None:
+        return f"attested by {revision.spec.attestation.by}"
+    return f"available without an incident since {revision.status.available_since:{_MOMENT}}"
 
 
 def of_identity(revisions: Sequence[ModelRevision], identity: str) -> list[ModelRevision]:
     """Records of one identity, attested ones first: the operator and a pipeline may each have made one."""
     found = [r for r in revisions if r.spec.identity == identity]
     return sorted(found, key=lambda r: (r.spec.attestation is None, r.metadata.name))
-
-
-def _evidence(revision: ModelRevision, *, criteria: KnownGoodCriteria, now: datetime) -> tuple[str, str]:
-    """(refused, reason) by attestation or by soak."""
-    if revision.spec.attestation is not None:
-        return "", f"attested by {revision.spec.attestation.by}"
-    if criteria.require_attested:
-        return "not attested, and the policy asks for it", ""
-    since = revision.status.available_since
-    if since is None:
-        return "not attested, and not seen available", ""
-    if now - since < criteria.soak:
-        # No elapsed time here: the text goes into a status, which must not change by itself.
-        return f"available since {since:%Y-%m-%dT%H:%M:%SZ}, short of the soak time of {_short(criteria.soak)}", ""
-    return "", f"available without an incident since {since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def rank(candidates: Sequence[Candidate], *, criteria: KnownGoodCriteria) -> list[Candidate]:

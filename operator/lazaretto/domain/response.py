@@ -166,13 +166,14 @@ def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, ch
 
 def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
     assert case.model is not None  # noqa: S101  # checked by the caller
-    target = case.incident.spec.target
+    spec, target = case.incident.spec, case.incident.spec.target
+    began = spec.occurred_at.value if spec.occurred_at else None
     return diagnose(
         case.workloads,
         named=target.revision if target else None,
         held=case.held_workloads,
         revisions=case.revisions,
         revoked=case.revoked,
-        criteria=criteria_of(policy.spec.known_good, model=case.model),
+        criteria=criteria_of(policy.spec.known_good, model=case.model, category=spec.category, began=began),
         now=case.now,
     )

@@ -34,6 +34,8 @@ class Workload:
     available_since: datetime | None
     identity: str
     images: tuple[str, ...] = ()
+    unpinned: tuple[str, ...] = ()
+    """References of its template that may stand for something else tomorrow."""
 
     @property
     def ref(self) -> str:

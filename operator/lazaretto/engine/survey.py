@@ -19,7 +19,7 @@ from lazaretto.api.containment import MOST_WORKLOADS
 from lazaretto.api.protectedmodel import ObservedWorkload, ProtectedModelStatus
 from lazaretto.api.responsepolicy import KnownGoodRule
 from lazaretto.domain.conditions import set_condition
-from lazaretto.domain.known_good import criteria_of, judge, of_identity, rank
+from lazaretto.domain.known_good import Candidate, criteria_of, judge, rank
 from lazaretto.domain.policy import leading_policy, review
 from lazaretto.domain.revision_record import revision_status, revocations, unrecorded
 from lazaretto.domain.scene import Workload
@@ -45,6 +45,13 @@ class _Obstacle:
     reason: str
     message: str
     disarms: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    judged: Sequence[Candidate]
+    ranked: Sequence[Candidate]
+    """Those that may take over, best first."""
 
 
 class Survey:
@@ -167,13 +174,13 @@ class Survey:
     ) -> ProtectedModelStatus:
         namespace, name, now = model.metadata.namespace, model.metadata.name, self._clock.now()
         policy = leading_policy(self._store.policies_in(namespace), model=model)
-        good, why_not = self._known_good(model, workloads, now)
+        candidates = self._candidates(model, workloads, now)
+        good, why_not = _best(candidates)
         obstacles = [*obstacles, *([_Obstacle(reasons.NO_KNOWN_GOOD, why_not, False)] if not good else [])]
         armed = not any(o.disarms for o in obstacles)
         contained = self._store.containment(namespace, name) is not None
         message = "; ".join(o.message for o in obstacles) or "an incident can be answered"
         reason = obstacles[0].reason if obstacles else reasons.READY
-        recorded = self._store.revisions_of(namespace, name)
         status = ProtectedModelStatus(
             observed_generation=model.metadata.generation,
             state="Contained" if contained else "Disarmed" if not armed else "Degraded" if obstacles else "Armed",
@@ -186,7 +193,7 @@ class Survey:
                 generation=model.metadata.generation,
                 now=now,
             ),
-            workloads=[_observed(w, of_identity(recorded, w.identity)) for w in workloads][:64],
+            workloads=[_observed(c) for c in candidates.judged][:64],
             known_good=good,
             policy=policy.metadata.name if policy else "",
             open_incidents=sum(i.status.times.closed_at is None for i in self._store.incidents_of(namespace, name)),
@@ -194,29 +201,33 @@ class Survey:
         )
         return status if status == model.status else status.model_copy(update={"checked_at": now})
 
-    def _known_good(self, model: ProtectedModel, workloads: Sequence[Workload], now: datetime) -> tuple[str, str]:
-        """(revision, "") or ("", why there is none) under the leading policy."""
+    def _candidates(self, model: ProtectedModel, workloads: Sequence[Workload], now: datetime) -> _Candidates:
+        """Each workload's candidacy under the leading policy, if nothing but it were compromised."""
         namespace, name = model.metadata.namespace, model.metadata.name
         policy = leading_policy(self._store.policies_in(namespace), model=model)
         rule = policy.spec.known_good if policy else None
         criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model)
         revisions = self._store.revisions_of(namespace, name)
         judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria, now=now) for w in workloads]
-        best = rank(judged, criteria=criteria)
-        if best and best[0].revision is not None:
-            return best[0].revision.metadata.name, ""
-        told = "; ".join(f"{c.workload.ref}: {c.refused}" for c in judged)
-        return "", f"no revision is known to be good ({told})"[:1024]
+        return _Candidates(judged, rank(judged, criteria=criteria))
 
 
-def _observed(workload: Workload, recorded: Sequence[ModelRevision]) -> ObservedWorkload:
-    return ObservedWorkload.model_validate(
-        {
-            "kind": workload.kind,
-            "name": workload.name,
-            "uid": workload.uid,
-            "revision": recorded[0].metadata.name if recorded else "",
-            "replicas": workload.replicas,
-            "ready": workload.ready,
-        }
+def _best(candidates: _Candidates) -> tuple[str, str]:
+    """(revision, "") or ("", why there is none)."""
+    if candidates.ranked and candidates.ranked[0].revision is not None:
+        return candidates.ranked[0].revision.metadata.name, ""
+    told = "; ".join(f"{c.workload.ref}: {c.refused}" for c in candidates.judged)
+    return "", f"no revision is known to be good ({told})"[:1024]
+
+
+def _observed(candidate: Candidate) -> ObservedWorkload:
+    workload = candidate.workload
+    return ObservedWorkload(
+        kind=workload.identified.kind,
+        name=workload.name,
+        uid=workload.uid,
+        revision=candidate.revision.metadata.name if candidate.revision else "",
+        replicas=workload.replicas,
+        ready=workload.ready,
+        takes_over=(f"no: {candidate.refused}" if candidate.refused else f"yes: {candidate.reason}")[:1024],
     )

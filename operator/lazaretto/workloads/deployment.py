@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from lazaretto.domain.fields import Change, Fields
-from lazaretto.domain.identity import identity_of, images_of
+from lazaretto.domain.identity import identity_of, images_of, unpinned
 from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.kube import surface
 from lazaretto.kube.request import Request, merge_patch
@@ -86,6 +86,7 @@ def workload_of(obj: Object) -> Workload:
         available_since=_moment(available.get("lastTransitionTime")),
         identity=identity_of(template),
         images=tuple(images_of(template)),
+        unpinned=tuple(unpinned(template)),
     )
 
 

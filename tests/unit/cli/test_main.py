@@ -15,7 +15,7 @@ from lazaretto.cli import identity
 from lazaretto.errors import ConfigurationError, InvalidInput, LazarettoError, NotFound, Unavailable
 from tests.unit.cli.conftest import Call
 
-COMMANDS = ("operator", "receiver", "identity")
+COMMANDS = ("operator", "receiver", "identity", "known-good")
 
 
 @pytest.fixture(autouse=True)

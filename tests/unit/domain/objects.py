@@ -124,6 +124,7 @@ def workload(
     available: bool | None = None,
     since: datetime | None = None,
     pod_labels: Mapping[str, str] | None = None,
+    unpinned: Sequence[str] = (),
 ) -> Workload:
     """A Deployment that runs the identity `digest(runs)`, ready as far as it has replicas unless told otherwise."""
     serving = replicas if ready is None else ready
@@ -139,6 +140,7 @@ def workload(
         available_since=since,
         identity=digest(runs or name),
         images=(f"registry.example/{runs or name}:1",),
+        unpinned=tuple(unpinned),
     )
 
 

@@ -57,7 +57,9 @@ def test_if_only_the_known_good_serves_the_alert_speaks_of_it() -> None:
 def test_if_nothing_that_serves_is_known_to_be_good_all_of_it_is_compromised() -> None:
     found = diagnosed(TWO, workload("new", runs="unrecorded"))
     assert outcome(found) == ("v2 new", "")
-    assert found.why_not == "the model has no other workload"
+    assert found.why_not == (
+        "Deployment/v2: not attested, and not seen available; Deployment/new: its revision was never recorded"
+    )
 
 
 def test_two_workloads_of_the_good_revision_are_both_spared() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from lazaretto.api.meta import Digest, Name
-from lazaretto.domain.identity import identity_of, image_digest, images_of, revision_name
+from lazaretto.domain.identity import identity_of, image_digest, images_of, revision_name, unpinned
 
 Json = dict[str, Any]
 
@@ -269,3 +269,38 @@ def test_the_name_of_a_record_is_valid_for_the_longest_model() -> None:
     assert TypeAdapter(Name).validate_python(name) == name
     assert len(name) == 63
     assert name != revision_name("m" * 52, identity_of({}))
+
+
+PINNED = "registry.example/chat@sha256:" + "a" * 64
+COMMIT = "b" * 40
+
+
+def template_of(*containers: dict[str, Any], volumes: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {"spec": {"containers": list(containers), "volumes": volumes or []}}
+
+
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        (template_of({"image": PINNED}), []),
+        (template_of({"image": "registry.example/chat:v1"}), ["registry.example/chat:v1"]),
+        (template_of({"image": "registry.example/chat"}, {"image": PINNED}), ["registry.example/chat"]),
+        (template_of({"image": "chat@sha256:short"}), ["chat@sha256:short"]),
+        ({"spec": {"containers": [{"image": PINNED}], "initContainers": [{"image": "load:1"}]}}, ["load:1"]),
+        (template_of({"image": PINNED}, volumes=[{"image": {"reference": "weights:1"}}]), ["weights:1"]),
+        (template_of({"image": PINNED}, volumes=[{"image": {"reference": PINNED}}, {"emptyDir": {}}]), []),
+        (template_of({"image": PINNED, "args": ["--model=hf://org/chat"]}), ["hf://org/chat"]),
+        (template_of({"image": PINNED, "args": [f"hf://org/chat@{COMMIT}"]}), []),
+        (template_of({"image": PINNED, "args": ["hf://org/chat@main"]}), ["hf://org/chat@main"]),
+        (template_of({"image": PINNED, "command": ["sh", "-c", "get hf://a/b hf://a/b"]}), ["hf://a/b"]),
+        (template_of({"image": PINNED, "env": [{"name": "M", "value": "hf://a"}, {"name": "N"}]}), ["hf://a"]),
+        ({}, []),
+    ],
+)
+def test_references_that_may_stand_for_something_else_tomorrow(template: dict[str, Any], found: list[str]) -> None:
+    assert unpinned(template) == found
+
+
+def test_no_more_of_them_are_told_than_a_status_can_hold() -> None:
+    found = unpinned(template_of(*({"image": f"{n}-" + "x" * 999} for n in range(99))))
+    assert (len(found), {len(one) for one in found}) == (16, {512})

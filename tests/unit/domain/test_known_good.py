@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazaretto.api import ModelRevision
-from lazaretto.domain.known_good import Candidate, KnownGoodCriteria, judge, of_identity, rank
+from lazaretto.api.responsepolicy import KnownGoodRule
+from lazaretto.api.taxonomy import CATEGORIES, Category
+from lazaretto.domain.known_good import NO_CURE, Candidate, KnownGoodCriteria, criteria_of, judge, of_identity, rank
 from lazaretto.domain.scene import Workload
-from tests.unit.domain.objects import at, digest, revision, revocation, workload
+from tests.unit.domain.objects import at, digest, model, revision, revocation, workload
 
 SOAKED = KnownGoodCriteria(require_attested=False, soak=timedelta(hours=2))
 ATTESTED = KnownGoodCriteria(require_attested=True, soak=timedelta(hours=2))
@@ -35,6 +38,14 @@ def good(**fields: object) -> ModelRevision:
     return revision("good", **fields)  # type: ignore[arg-type]
 
 
+PINNED = KnownGoodCriteria(require_attested=False, soak=timedelta(hours=2), require_pinned=True)
+TAGGED = replace(GOOD, unpinned=("chat:v1", "hf://a/b"))
+
+
+def began(hour: float, *, preferred: str = "") -> KnownGoodCriteria:
+    return replace(SOAKED, began=at(hour), preferred=preferred)
+
+
 ACCEPTED: list[tuple[str, Candidate, str]] = [
     ("attested", judged(good(attested_by="ci")), "attested by ci"),
     ("attested, as asked for", judged(good(attested_by="ci"), criteria=ATTESTED), "attested by ci"),
@@ -46,9 +57,37 @@ ACCEPTED: list[tuple[str, Candidate, str]] = [
         judged(good(), revision("z-of-ci", runs="good", attested_by="ci"), criteria=ATTESTED),
         "attested by ci",
     ),
+    ("pinned, as asked for", judged(good(attested_by="ci"), criteria=PINNED), "attested by ci"),
+    ("not pinned, which nobody asks for", judged(good(attested_by="ci"), of=TAGGED), "attested by ci"),
+    ("seen before it began", judged(good(created=at(2), attested_by="ci"), criteria=began(3)), "attested by ci"),
+    (
+        "one of its two records is older",
+        judged(good(created=at(5)), revision("z", runs="good", attested_by="ci", created=at(1)), criteria=began(3)),
+        "attested by ci",
+    ),
+    (
+        "seen later, and named by the owner",
+        judged(good(created=at(5), attested_by="ci"), criteria=began(3, preferred="good")),
+        "attested by ci",
+    ),
 ]
 
 REFUSED: list[tuple[str, Candidate, str]] = [
+    (
+        "not pinned",
+        judged(good(attested_by="ci"), of=TAGGED, criteria=PINNED),
+        "chat:v1 names no digest or commit, and the policy asks for it (requirePinned)",
+    ),
+    (
+        "first seen when it had begun",
+        judged(good(created=at(5), attested_by="ci"), criteria=began(3)),
+        "first seen 2026-01-02T05:00:00Z, after the compromise is said to have begun (2026-01-02T03:00:00Z)",
+    ),
+    (
+        "no cure",
+        judged(good(attested_by="ci"), criteria=replace(SOAKED, uncured="ModelTheft")),
+        "no revision is a cure for ModelTheft, unless the policy's knownGood.anyCategory says so",
+    ),
     ("never recorded", judged(), "its revision was never recorded"),
     ("revoked", judged(good(attested_by="ci"), revoked=["good"]), "revision good is named by an open incident"),
     (
@@ -180,6 +219,7 @@ WORKLOADS = st.builds(
     replicas=st.integers(0, 2),
     ready=st.integers(0, 2),
     available=st.booleans(),
+    unpinned=st.sampled_from([(), ("chat:v1",)]),
 )
 REVOKED = st.sets(st.sampled_from(["r1", "r2", "r3", "r4"]), max_size=2)
 CRITERIA = st.builds(
@@ -187,6 +227,9 @@ CRITERIA = st.builds(
     require_attested=st.booleans(),
     soak=st.sampled_from([timedelta(0), timedelta(hours=2)]),
     preferred=st.sampled_from(["", "r1", "r4"]),
+    require_pinned=st.booleans(),
+    uncured=st.sampled_from(["", "", "ModelTheft"]),
+    began=st.none() | st.sampled_from([at(0), at(4)]),
 )
 
 
@@ -204,6 +247,8 @@ def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
     assert min(of.replicas, of.ready) > 0
     assert of.available
     assert any(r.spec.attestation for r in mine) or not criteria.require_attested
+    assert not criteria.uncured
+    assert not (criteria.require_pinned and of.unpinned)
 
 
 @given(WORKLOADS, RECORDS, REVOKED, CRITERIA, st.randoms(use_true_random=False))
@@ -235,3 +280,12 @@ def test_ranking_drops_the_refused_and_does_not_depend_on_order(
     assert {c.workload.uid for c in ranked} == {c.workload.uid for c in candidates if not c.refused}
     random.shuffle(candidates)
     assert rank(candidates, criteria=criteria) == ranked
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_a_category_that_no_revision_cures_is_asked_about_unless_the_policy_says_so(category: Category) -> None:
+    def uncured(**rule: bool) -> str:
+        return criteria_of(KnownGoodRule(**rule), model=model(), category=category).uncured
+
+    assert uncured() == (category if category in NO_CURE else "")
+    assert uncured(any_category=True) == ""

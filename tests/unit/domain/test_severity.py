@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lazaretto.api.taxonomy import CATEGORIES, SEVERITIES, Category, Impact, Priority, Severity
+from lazaretto.domain.known_good import NO_CURE
 from lazaretto.domain.severity import (
     CATEGORY_DEFAULTS,
     DIMENSIONS,
@@ -134,19 +135,24 @@ def test_every_category_has_defaults_within_the_scale() -> None:
 
 
 def page_rows() -> list[list[str]]:
-    """Category, ATLAS ids, OWASP ids and assumed impact of each row of the page."""
+    """Category, ATLAS ids, OWASP ids assumed impact and cure of each row of the page."""
     lines = CATEGORIES_PAGE.read_text(encoding="utf-8").splitlines()
     table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     return table[1:]
 
 
 def test_the_page_of_categories_says_what_the_code_assumes() -> None:
-    told = [(category, tuple(int(number) for number in assumed.split())) for category, _, _, assumed in page_rows()]
+    told = [(category, tuple(int(number) for number in assumed.split())) for category, _, _, assumed, _ in page_rows()]
     assert told == list(CATEGORY_DEFAULTS.items())
 
 
+def test_the_page_of_categories_says_where_another_revision_is_no_cure() -> None:
+    assert {row[0] for row in page_rows() if row[4] == "no cure"} == NO_CURE
+    assert {row[4] for row in page_rows()} == {"no cure", "may help"}
+
+
 def test_the_page_of_categories_names_ids_that_can_exist() -> None:
-    for category, techniques, lists, _ in page_rows():
+    for category, techniques, lists, _, _ in page_rows():
         for found in techniques.split(", "):
             assert re.fullmatch(r"T0\d{3}(\.\d{3})?|–", found), (category, found)
         for found in lists.split(", "):

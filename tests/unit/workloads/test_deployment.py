@@ -152,6 +152,7 @@ def test_facts_of_a_deployment() -> None:
         available_since=datetime(2026, 1, 2, 12, tzinfo=UTC),
         identity=identity_of(TEMPLATE),
         images=("registry.example/bad:1", "envoy:2"),
+        unpinned=("registry.example/bad:1", "envoy:2"),
     )
 
 
