@@ -22,6 +22,7 @@ from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.engine.store import Key
+from lazaretto.telemetry.metrics import Metrics
 
 BURST = 10
 EVERY = 0.2
@@ -51,8 +52,9 @@ class _Model:
 class Opposition:
     """See the module's text. Requires a running event loop, whose clock it reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
         self._models: dict[Key, _Model] = {}
+        self._metrics = metrics or Metrics()
 
     def wait(self, key: Key) -> float:
         """Seconds until the model's next pass may begin."""
@@ -61,6 +63,7 @@ class Opposition:
 
     def begin(self, key: Key) -> None:
         """A pass over the model begins."""
+        self._metrics.passes.inc()
         model, now = self._models.get(key), _now()
         if model is not None:
             model.allowance = model.allowance.taken(now) if model.paced(now) else _WHOLE
@@ -72,6 +75,8 @@ class Opposition:
             fields = list(together)
             before = model.fights.get(name) or Fight(name, fields[0].version)
             fight = model.fights[name] = before.joined(fields[0], now=now)
+            if fight.moves > before.moves:
+                self._count(key, past_fence=any(move.past_fence for move in fields))
             if fight.moves <= ENOUGH:
                 told += chronicle.interferences(fields)
             if fight.moves == ENOUGH:
@@ -108,6 +113,7 @@ class Opposition:
             model.refusals.pop(uid, None)
         for uid, problem in outcome.refused.items():
             model.refusals[uid] = Refusal.after(model.refusals.get(uid), problem, now=now)
+        self._metrics.refused_writes.labels(*key).inc(len(outcome.refused))
         if outcome.refused or (undoing and outcome.written):
             model.series = model.series + 1 if now - model.opposed_at < CALM else 1
             model.opposed_at = now
@@ -134,7 +140,15 @@ class Opposition:
         self._models.pop(key, None)
 
     def _model(self, key: Key) -> _Model:
-        return self._models.setdefault(key, _Model(_now()))
+        if key not in self._models:
+            self._models[key] = _Model(_now())
+            self._metrics.watch_model(*key)
+        return self._models[key]
+
+    def _count(self, key: Key, *, past_fence: bool) -> None:
+        self._metrics.interferences.labels(*key).inc()
+        if past_fence:
+            self._metrics.fence_bypasses.labels(*key).inc()
 
 
 def _now() -> float:
