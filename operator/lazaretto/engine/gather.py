@@ -20,6 +20,7 @@ from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.domain.fields import ABSENT, find_target, read_journal
 from lazaretto.domain.scene import Scene, Workload
 from lazaretto.errors import Forbidden, NotFound
+from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import label_selector
 from lazaretto.kube.resource import ResourceType
@@ -49,6 +50,8 @@ class Live:
     """Uids of objects that were read by name."""
     absent: frozenset[str] = frozenset()
     """Kinds that are not installed."""
+    unread: tuple[str, ...] = ()
+    """One sentence for each kind that would be paused and may not be read. Nothing rests on those."""
 
     @property
     def all_workloads_seen(self) -> bool:
@@ -64,14 +67,15 @@ async def gather(
     containment: Containment | None,
     familiar: Collection[Name] = (),
     absent: Collection[str] = (),
+    gitops: bool = False,
 ) -> Live:
     """Read the model's workloads, and all autoscalers, Services and routes of its namespace.
 
     What is `familiar` is read by name as well, which saves the round that would `confirm` it. Kinds that are
-    `absent` from the cluster are not searched for.
+    `absent` from the cluster are not searched for. With `gitops`, also what syncs the namespace.
     """
     search = _Search(api, namespace=namespace, containment=containment, familiar=familiar, absent=absent)
-    others = [*SCALERS, SERVICE, *(surface for surface, _ in ROUTES)]
+    others = [*SCALERS, SERVICE, *(surface for surface, _ in ROUTES), *(OWNERS if gitops else ())]
     jobs = [search.workloads(surface, model) for surface, _ in WORKLOADS]
     jobs += [search.all_of_kind(surface) for surface in others]
     await asyncio.gather(*jobs)
@@ -86,6 +90,7 @@ async def gather(
         missing=tuple(sorted(search.missing)),
         newest=search.newest,
         absent=frozenset(search.absent),
+        unread=tuple(sorted(search.unread)),
     )
 
 
@@ -107,6 +112,7 @@ async def confirm(api: Api, live: Live, objects: Sequence[tuple[Surface, LiveObj
         denied=tuple(sorted({*live.denied, *search.denied})),
         blind=live.blind | search.blind,
         newest=live.newest | search.newest,
+        unread=tuple(sorted({*live.unread, *search.unread})),
     )
 
 
@@ -140,6 +146,7 @@ class _Search:
         self.objects: dict[Surface, list[Object]] = {}
         """What was found, one of each name, sorted."""
         self.denied: set[str] = set()
+        self.unread: set[str] = set()
         self.blind: set[str] = set()
         self.absent = set(absent)
         self.missing: list[str] = []
@@ -236,7 +243,10 @@ class _Search:
         self.objects[surface] = [unique[name] for name in sorted(unique)]
 
     def _deny(self, resource: ResourceType, error: Forbidden) -> None:
-        self.denied.add(f"may not read {resource.plural}: {error.message}")
+        told = f"may not read {resource.plural}: {error.message}"
+        journalled = {t.kind for t in self._containment.spec.targets} if self._containment else set()
+        aside = resource.kind in {each.resource.kind for each in OWNERS} - journalled
+        (self.unread if aside else self.denied).add(told)
         self.blind.add(resource.kind)
 
 

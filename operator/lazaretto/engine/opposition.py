@@ -9,7 +9,7 @@ first undo, and any after `CALM` seconds without one, is never late.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -22,6 +22,7 @@ from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.engine.store import Key
+from lazaretto.kube.annotation import is_aside
 from lazaretto.telemetry.metrics import Metrics
 
 BURST = 10
@@ -41,6 +42,7 @@ class _Model:
     fights: dict[str, Fight] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
     """By uid of the object."""
+    kept_away: set[str] = field(default_factory=set)
     allowance: Allowance = _WHOLE
     series: int = 0
     opposed_at: float = 0.0
@@ -99,6 +101,14 @@ class Opposition:
         found = contested(model.fights.values())
         return found if found or _now() - model.since >= QUIET else None
 
+    def kept_away(self, key: Key, plans: Sequence[ObjectPlan]) -> frozenset[str]:
+        """Uids of objects that an earlier pass saw GitOps tools kept away from: only there can that be undone."""
+        model = self._model(key)
+        before = frozenset(model.kept_away)
+        holding = [p for p in plans if any(is_aside(path) for path in p.wanted)]
+        model.kept_away |= {p.uid for p in holding if not any(is_aside(change.path) for change in p.changes)}
+        return before
+
     def put_off(self, key: Key, writes: Writes) -> dict[str, Problem]:
         """Those of the writes that were refused not long ago and are not due again yet, by uid of the object."""
         model, now = self._model(key), _now()
@@ -149,6 +159,18 @@ class Opposition:
         self._metrics.interferences.labels(*key).inc()
         if past_fence:
             self._metrics.fence_bypasses.labels(*key).inc()
+
+
+def unfinished(writes: Writes, *, refused: Collection[str]) -> Writes:
+    """Those after which the model must be looked at again before anything is proved.
+
+    What merely keeps a GitOps tool away, and was `refused`, is a problem that nothing else has to wait for.
+    """
+    return [
+        (p, changes)
+        for p, changes in writes
+        if p.uid not in refused or not all(is_aside(change.path) for change in changes)
+    ]
 
 
 def _now() -> float:
