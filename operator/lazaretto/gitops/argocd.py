@@ -61,7 +61,7 @@ def _deploys_to(obj: Object, *, namespace: str) -> bool:
 
 
 def _resources(obj: Object, *, namespace: str) -> Iterator[Reference]:
-    """What the Application manages in the namespace, as its controller lists it."""
+    """What the Application manages in the namespace, as its controller lists it in `status.resources`."""
     for entry in (obj.get("status") or {}).get("resources") or ():
         if entry.get("namespace") == namespace:
             yield str(entry.get("group") or ""), str(entry.get("kind") or ""), str(entry.get("name") or "")
