@@ -13,15 +13,15 @@ from tests.cluster.access import KubectlError
 from tests.cluster.binaries import argo_cd_crds
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fence_stories import Place
-from tests.cluster.installation import OPERATOR, refused
+from tests.cluster.installation import OPERATOR, fails, refused
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.fighters import FOUGHT, Kubectl
 from tests.e2e.gitops_tools import RECONCILE, SKIP, Syncer, argo_cd, flux, owning
 from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import Scene, Stage, bare, condition, let_pause_gitops
-from tests.e2e.shapes import BAD, Shape, policy
-from tests.unit.install.sources import NAMESPACE
+from tests.e2e.shapes import BAD, GOOD, Shape, policy
+from tests.unit.install.sources import NAMESPACE, OPT_IN
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -38,6 +38,8 @@ PLURALS = {
 def kinds(fenced: ControlPlane) -> Iterator[None]:
     """Argo CD's Application, gone afterwards: most clusters do not have it."""
     fenced.apply_definitions(*argo_cd_crds())
+    # For a moment after a kind is served, the API server has no cache of it and refuses to list it.
+    until(lambda: not fails(lambda: fenced.kubectl("get", "applications", "-A")), what="Applications can be listed")
     yield
     for path in argo_cd_crds():
         fenced.kubectl("delete", "-f", str(path), "--wait")
@@ -141,15 +143,15 @@ def test_without_the_right_it_is_said_and_the_model_is_contained_all_the_same(
 def place(fenced: ControlPlane, kinds: None) -> Place:
     """A contained model in whose namespace the operator may keep GitOps tools away."""
     found = Place.build(fenced)
-    bind = ("create", "rolebinding", "lazaretto-gitops", "--clusterrole=lazaretto-gitops", "-n", found.name)
-    fenced.kubectl(*bind, f"--serviceaccount={NAMESPACE}:lazaretto-operator")
+    fenced.apply((OPT_IN / "gitops.yaml").read_text().replace("my-models", found.name))
     metadata = {"name": APPLICATION, "annotations": {"team": "x"}}
     spec = {"project": "default", "destination": {"name": "in-cluster"}}
     found.create({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": metadata, "spec": spec})
     return found
 
 
-DEPLOYMENT, APP = f"deployment/{BAD}", f"application/{APPLICATION}"
+# One that nothing holds, so that no other policy refuses the same.
+DEPLOYMENT, APP = f"deployment/{GOOD}", f"application/{APPLICATION}"
 
 
 def noted(**more: Any) -> dict[str, Any]:

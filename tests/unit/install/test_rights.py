@@ -160,6 +160,16 @@ def test_opting_in_binds_the_actor_in_that_namespace_alone() -> None:
     ]
 
 
+def test_letting_gitops_tools_be_kept_away_is_a_file_that_is_taken_in_by_hand() -> None:
+    (binding,) = documents((OPT_IN / "gitops.yaml").read_text())
+    (actor,) = documents((OPT_IN / "rolebinding.yaml").read_text())
+    assert binding["kind"] == "RoleBinding"
+    assert binding["roleRef"]["name"] == "lazaretto-gitops"
+    assert binding["subjects"] == actor["subjects"]
+    assert binding["metadata"]["namespace"] == actor["metadata"]["namespace"]
+    assert "gitops.yaml" not in kustomization(OPT_IN)
+
+
 def test_responders_hold_every_verb_that_a_decision_needs() -> None:
     held = {verb for _, resource, verb in GOLDEN["lazaretto-responder"] if resource == "aiincidents"}
     assert held >= set(RBAC_VERBS.values())
