@@ -10,9 +10,11 @@ import pytest
 
 from lazaretto.api import reasons
 from lazaretto.domain.conditions import find
-from lazaretto.engine.engine import SURVEY_EVERY
+from lazaretto.engine.engine import SURVEY_EVERY, TICK
+from lazaretto.engine.gather import ASIDE
 from tests.e2e.shapes import BAD, MODEL, Shape, policy
 from tests.engine.edits import contained
+from tests.engine.memory_api import called, failure
 from tests.engine.running import RunningEngine, run
 from tests.engine.world import NAMESPACE, Operator, World
 
@@ -229,6 +231,24 @@ async def test_a_release_waits_until_what_is_paused_may_be_read_again(begin: Cal
     await operator.settle()
     assert world.containment is None
     assert noted(world, "Application", "models") == {}
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_an_argo_cd_that_cannot_be_read_keeps_no_model_in_service(code: int) -> None:
+    world = with_argo_cd(OWNING)
+
+    async def story(running: RunningEngine) -> None:
+        world.api.hook = lambda request: failure(code, "Broken") if "applications" in called(request) else None
+        world.report()
+        await running.until(lambda: world.read("Deployment", BAD)["spec"]["replicas"] == 0, seconds=2 * ASIDE)
+        await running.until(
+            lambda: (found := find(world.incident().status.conditions, "Contained")) and found.status == "True",
+            seconds=10.0,
+        )
+        world.api.hook = None
+        await running.until(lambda: noted(world, "Application", "models") == SKIPPED, seconds=TICK * 1.2)
+
+    run(story, world=world)
 
 
 def test_the_survey_says_which_right_is_lacking() -> None:

@@ -6,20 +6,21 @@ which is always the newest, and so is whatever is about to be written (`confirm`
 write ever rests on a cached copy.
 
 What cannot be read for lack of rights is reported, not guessed, and does not keep the rest
-from being contained. Anything else that fails, fails the pass: it is repeated.
+from being contained. Anything else that fails, fails the pass: it is repeated. What syncs the
+namespace is an exception: whatever is wrong with that must not keep a model in service.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lazaretto.api.containment import Containment
 from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.domain.fields import ABSENT, find_target, read_journal
 from lazaretto.domain.scene import Scene, Workload
-from lazaretto.errors import Forbidden, NotFound
+from lazaretto.errors import ApiError, Forbidden, NotFound
 from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import label_selector
@@ -30,6 +31,8 @@ from lazaretto.traffic.registry import ROUTES, SERVICE
 from lazaretto.traffic.service import SELECTOR, service_facts
 from lazaretto.workloads.registry import SCALERS, WORKLOADS
 
+ASIDE = 0.5
+"""Seconds for what nothing rests on."""
 Name = tuple[str, str]
 """Kind and name of an object of the namespace."""
 
@@ -75,12 +78,14 @@ async def gather(
     `absent` from the cluster are not searched for. With `gitops`, also what syncs the namespace.
     """
     search = _Search(api, namespace=namespace, containment=containment, familiar=familiar, absent=absent)
-    others = [*SCALERS, SERVICE, *(surface for surface, _ in ROUTES), *(OWNERS if gitops else ())]
+    others = [*SCALERS, SERVICE, *(surface for surface, _ in ROUTES)]
+    owners = OWNERS if gitops else ()
     jobs = [search.workloads(surface, model) for surface, _ in WORKLOADS]
     jobs += [search.all_of_kind(surface) for surface in others]
+    jobs += [search.aside(surface, search.all_of_kind(surface)) for surface in owners]
     await asyncio.gather(*jobs)
     # Answers come in any order; what is told about them must not depend on it.
-    order = [*(surface for surface, _ in WORKLOADS), *others]
+    order = [*(surface for surface, _ in WORKLOADS), *others, *owners]
     objects = {surface: search.objects[surface] for surface in order if surface in search.objects}
     return Live(
         objects,
@@ -97,7 +102,7 @@ async def gather(
 async def confirm(api: Api, live: Live, objects: Sequence[tuple[Surface, LiveObject]], *, namespace: str) -> Live:
     """The same, with these objects as they are now; one that does not exist any more is left out."""
     search = _Search(api, namespace=namespace)
-    await asyncio.gather(*(search.by_name(surface, name_of(obj)) for surface, obj in objects))
+    await asyncio.gather(*(search.confirm(surface, name_of(obj)) for surface, obj in objects))
     asked = {(surface, name_of(obj)) for surface, obj in objects}
     merged = {
         surface: sorted(
@@ -182,6 +187,21 @@ class _Search:
         if listed is not None or self.named(surface):
             self._merge(surface, [obj for obj in listed or () if name_of(obj) not in asked])
 
+    async def aside(self, surface: Surface, reading: Awaitable[object]) -> None:
+        """Read what nothing rests on: whatever goes wrong with it, or takes long, is said and keeps nothing waiting."""
+        try:
+            async with asyncio.timeout(ASIDE):
+                await reading
+        except TimeoutError:
+            self._lacks(surface.resource, f"could not read {surface.resource.plural} within {ASIDE} s")
+        except ApiError as error:
+            self._lacks(surface.resource, f"could not read {surface.resource.plural}: {error.message}")
+
+    async def confirm(self, surface: Surface, name: str) -> None:
+        """Read one object that is about to be written."""
+        reading = self.by_name(surface, name)
+        await (self.aside(surface, reading) if surface in OWNERS else reading)
+
     @property
     def newest(self) -> frozenset[str]:
         """Uids of everything that was read by name."""
@@ -243,7 +263,9 @@ class _Search:
         self.objects[surface] = [unique[name] for name in sorted(unique)]
 
     def _deny(self, resource: ResourceType, error: Forbidden) -> None:
-        told = f"may not read {resource.plural}: {error.message}"
+        self._lacks(resource, f"may not read {resource.plural}: {error.message}")
+
+    def _lacks(self, resource: ResourceType, told: str) -> None:
         journalled = {t.kind for t in self._containment.spec.targets} if self._containment else set()
         aside = resource.kind in {each.resource.kind for each in OWNERS} - journalled
         (self.unread if aside else self.denied).add(told)
