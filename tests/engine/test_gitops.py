@@ -56,9 +56,13 @@ def with_argo_cd(*applications: dict[str, Any], shape: Shape = SHAPE) -> World:
 
 def with_flux(labels: Mapping[str, str] = FLUX, *, shape: Shape = SHAPE) -> World:
     world = World(shape)
+    owned_by_flux(world, labels)
+    return world
+
+
+def owned_by_flux(world: World, labels: Mapping[str, str] = FLUX) -> None:
     for kind, name in HELD:
         world.change(kind, name, lambda body: body["metadata"].setdefault("labels", {}).update(labels))
-    return world
 
 
 def noted(world: World, kind: str, name: str) -> Any:
