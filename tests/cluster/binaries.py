@@ -29,6 +29,7 @@ MONITORING = ("prometheus", "promtool", "alertmanager", "amtool")
 ALL = tuple(name for product in products() for name in product.programs)
 
 _GATEWAY_CRDS = ("config/crd/standard/*.yaml",)
+_ARGO_CD_CRDS = ("manifests/crds/application-crd.yaml",)
 _KEDA_CRDS = ("config/crd/bases/keda.sh_scaledobjects.yaml",)
 _KWOK_STAGES = ("kustomize/stage/node/fast/node-*.yaml", "kustomize/stage/pod/fast/pod-*.yaml")
 
@@ -85,6 +86,11 @@ def cache_entry(product: Product, *, say: Callable[[str], None] = say) -> CacheE
 def gateway_crds(*, say: Callable[[str], None] = say) -> list[Path]:
     """Returns the files of Gateway API's standard channel: definitions and their upgrade guard."""
     return _module_files("sigs.k8s.io/gateway-api", folder="gateway-api", patterns=_GATEWAY_CRDS, say=say)
+
+
+def argo_cd_crds(*, say: Callable[[str], None] = say) -> list[Path]:
+    """Returns the definition of Argo CD's Application."""
+    return _module_files("github.com/argoproj/argo-cd/v3", folder="argo-cd", patterns=_ARGO_CD_CRDS, say=say)
 
 
 def keda_crds(*, say: Callable[[str], None] = say) -> list[Path]:

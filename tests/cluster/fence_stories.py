@@ -159,8 +159,14 @@ ATTEMPTS: dict[str, Callable[[Place], object]] = {
     "fence-routes": lambda place: place.patch(ROUTE, weights(90, 10), DRY),
     "fence-definitions": lambda place: place.cluster.kubectl("delete", "crd", "containments.lazaretto.dev", DRY),
     "fence-evidence": lambda place: place.create(evidence(), DRY),
+    # Under the operator's name, with every right: not to be stopped before.
+    "fence-operator": lambda place: place.patch(
+        f"deployment/{BAD}", {"spec": {"paused": True}}, DRY, "--as-group=system:masters", as_user=OPERATOR
+    ),
 }
 """One attempt that each policy refuses, by its name."""
+UNHELD = ("fence-definitions", "fence-evidence", "fence-operator")
+"""Policies that hold whether anything is contained or not."""
 
 TAMPERING: dict[str, Callable[[Place], object]] = {
     "made up": lambda p: p.create(evidence()),

@@ -83,6 +83,8 @@ OPERATOR_MAY_NOT = [
         "patch apps statefulsets/scale",
         "create,update,delete autoscaling horizontalpodautoscalers",
         "create,update,delete keda.sh scaledobjects",
+        # Where nobody has bound lazaretto-gitops.
+        "get,list,watch,create,update,patch,delete argoproj.io applications",
         f"create,update,delete {GATEWAY} httproutes",
         "create,update,delete - services",
         "get,create,update,patch,delete - pods",

@@ -25,6 +25,7 @@ _GROUPS = {
     "httproutes": "apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "apis/gateway.networking.k8s.io/v1",
     "scaledobjects": "apis/keda.sh/v1alpha1",
+    "applications": "apis/argoproj.io/v1alpha1",
     "endpointslices": "apis/discovery.k8s.io/v1",
     **dict.fromkeys(("rolebindings", "roles", "clusterroles"), "apis/rbac.authorization.k8s.io/v1"),
     **dict.fromkeys(("services", "pods", "events", "configmaps", "serviceaccounts", "namespaces"), "api/v1"),

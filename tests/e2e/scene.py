@@ -216,6 +216,12 @@ def opt_in(scene: Scene) -> None:
     scene.create(_binding("lazaretto-actor", [account]))
 
 
+def let_pause_gitops(scene: Scene) -> None:
+    """Lets the operator's account keep GitOps tools away in the namespace."""
+    account = {"kind": "ServiceAccount", "name": "lazaretto-operator", "namespace": "lazaretto-system"}
+    scene.create(_binding("lazaretto-gitops", [account]))
+
+
 def refused(call: Callable[[], Any]) -> str:
     """What the API server says when it refuses `call`; fails if it does not."""
     try:
@@ -228,6 +234,14 @@ def refused(call: Callable[[], Any]) -> str:
 def show(cluster: ClusterAccess, scene: Scene, *arguments: str) -> str:
     """What kubectl prints about the scene's namespace."""
     return cluster.kubectl(*arguments, "-n", scene.namespace)
+
+
+def bare(body: Mapping[str, Any]) -> Object:
+    """An object without what the API server counts and controllers report."""
+    kept = {key: value for key, value in body.items() if key != "status"}
+    counted = ("resourceVersion", "generation", "managedFields")
+    kept["metadata"] = {k: v for k, v in body["metadata"].items() if k not in counted}
+    return kept
 
 
 def plain(value: Any) -> str:

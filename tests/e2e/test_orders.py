@@ -13,7 +13,7 @@ import pytest
 
 from tests.cluster.waiting import until
 from tests.e2e.raw_api import Object
-from tests.e2e.scene import Scene, Stage, plain
+from tests.e2e.scene import Scene, Stage, bare, plain
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -39,10 +39,7 @@ def whole(scene: Scene) -> dict[str, str]:
     found = {}
     for plural in TOUCHED:
         for body in scene.all(plural):
-            kept = {key: value for key, value in body.items() if key != "status"}
-            counted = ("resourceVersion", "generation", "managedFields")
-            kept["metadata"] = {k: v for k, v in body["metadata"].items() if k not in counted}
-            found[f"{plural}/{body['metadata']['name']}"] = plain(kept)
+            found[f"{plural}/{body['metadata']['name']}"] = plain(bare(body))
     return found
 
 

@@ -24,6 +24,7 @@ from lazaretto.engine.report import Reporter
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store
 from lazaretto.errors import LazarettoError
+from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.resource import (
     CONFIG_MAPS,
@@ -50,7 +51,7 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 ONCE = RetryPolicy(deadline=0.0)
 PEOPLE = ("alice", "bob")
 SURFACES: Mapping[str, Surface] = {
-    s.resource.plural: s for s in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES))
+    s.resource.plural: s for s in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES), *OWNERS)
 }
 _TYPES: Mapping[str, ResourceType] = {
     t.kind: t for t in (*(s.resource for s in SURFACES.values()), *OWN, PODS, EVENTS, CONFIG_MAPS, ENDPOINT_SLICES)
@@ -70,8 +71,8 @@ class World:
 
     def __init__(self, shape: Shape | None = None, *, more: Sequence[Object] = ()) -> None:
         self.api = MemoryApi()
-        # Most clusters have no KEDA; who wants it takes this away.
-        self.api.absent = {"scaledobjects"}
+        # Most clusters have no KEDA and no Argo CD; who wants them takes this away.
+        self.api.absent = {"scaledobjects", "applications"}
         shape = shape or Shape()
         for body in [*workloads(shape), *more, *attestation(shape), *protection(shape)]:
             self.add(body)

@@ -92,6 +92,8 @@ class Hold(ApiModel):
     """Digests of images with which no pod is started in the namespace."""
     shift_traffic: bool = True
     scale_to_zero: bool = True
+    pause_gitops: bool = Field(default=False, alias="pauseGitOps")
+    """Whether Flux and Argo CD are kept from syncing what is held."""
     since: Timestamp
     approvals: Annotated[int, Field(ge=1, le=5)] = 1
     """Different people who must approve the release: the most that was ever asked for while the hold stood."""

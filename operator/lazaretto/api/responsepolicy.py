@@ -35,6 +35,9 @@ class Actions(ApiModel):
     """Have the API server refuse every pod of the namespace with an image of a compromised workload, if its template
     names that by digest and the known-good revision does not run it as well. Other models that share the image cannot
     start pods either."""
+    pause_gitops: bool = Field(default=False, alias="pauseGitOps")
+    """Have Flux leave each held object alone, and Argo CD every Application of this namespace that owns one: with it,
+    all that the Application syncs. Needs the ClusterRole `lazaretto-gitops` bound in the namespace."""
 
 
 class EvidenceRule(ApiModel):

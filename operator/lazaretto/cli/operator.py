@@ -6,11 +6,16 @@ import argparse
 from contextlib import AsyncExitStack
 
 from lazaretto.cli import process
+from lazaretto.engine.census import Census
+from lazaretto.engine.clock import SystemClock
 from lazaretto.engine.engine import Engine
 from lazaretto.kopf_app.operator import run as run_kopf
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.transport import AioTransport, connect
+from lazaretto.receiver.settings import Address
 from lazaretto.signals.prometheus import Prometheus
+from lazaretto.telemetry.endpoint import serving
+from lazaretto.telemetry.metrics import Metrics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--liveness", default="", metavar="URL", help="serve liveness here, such as http://0.0.0.0:8080/healthz"
     )
     parser.add_argument(
+        "--metrics-listen", default="", metavar="HOST:PORT", help="serve metrics here, under /metrics; default: nowhere"
+    )
+    parser.add_argument(
         "--prometheus-url", default="", metavar="URL", help="ask this Prometheus since when an alert was pending"
     )
     parser.add_argument("--namespace-label", default="namespace", help="label that carries an alert's namespace")
@@ -27,18 +35,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the operator until it is told to stop."""
-    process.run(_run(args))
+    listen = Address.parse(args.metrics_listen, flag="--metrics-listen") if args.metrics_listen else None
+    process.run(_run(args, listen))
     return 0
 
 
-async def _run(args: argparse.Namespace) -> None:
+async def _run(args: argparse.Namespace, listen: Address | None) -> None:
     url = args.prometheus_url
     onset = Prometheus(url, namespace_label=args.namespace_label).active_since if url else None
     async with AsyncExitStack() as stack:
         # Status and Events must never wait in front of a containment, and neither of them behind watches.
         fast, slow = [await _connected(args.kubeconfig, stack) for _ in range(2)]
         watches = await _connected(args.kubeconfig, stack, most_connections=0)
-        engine = Engine(ApiServer(fast), ApiServer(slow), watches=ApiServer(watches), onset=onset)
+        metrics = Metrics()
+        engine = Engine(ApiServer(fast), ApiServer(slow), watches=ApiServer(watches), onset=onset, metrics=metrics)
+        metrics.add(Census(engine.store, clock=SystemClock()))
+        if listen is not None:
+            await stack.enter_async_context(serving(metrics, host=listen.host, port=listen.port))
         await run_kopf(engine, fast, liveness=args.liveness or None)
 
 

@@ -25,6 +25,7 @@ ENFORCED: Mapping[str, str] = {
     "lazaretto-decisions-kept": "edf79590686e3152",
     "lazaretto-fence-definitions": "480093637b3fbe86",
     "lazaretto-fence-evidence": "4d90bc6956fdeede",
+    "lazaretto-fence-operator": "88ac8740a1faff72",
     "lazaretto-fence-pods": "dd4a0e143b461e57",
     "lazaretto-fence-replicas": "c27f024cf45111b0",
     "lazaretto-fence-routes": "76e4b2fd13a5c389",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from lazaretto.api.containment import Hold
+from lazaretto.api.containment import Containment, Hold
+from lazaretto.api.responsepolicy import ResponsePolicy
 from lazaretto.domain.scene import Demand, Workload, union
+
+ARGO_CD: Final = "argoproj.io"
+"""Group of the objects that sync others."""
 
 
 def demand_of(holds: Sequence[Hold], *, workloads: Sequence[Workload]) -> Demand:
@@ -16,6 +21,14 @@ def demand_of(holds: Sequence[Hold], *, workloads: Sequence[Workload]) -> Demand
     """
     ordered = sorted((h for h in holds if not h.releasing), key=lambda h: (h.since, h.incident_uid))
     return union(_single(hold, workloads) for hold in ordered)
+
+
+def pauses_gitops(policies: Iterable[ResponsePolicy], containment: Containment | None) -> bool:
+    """Whether what syncs the namespace is to be looked at: a policy may want it held, or it is."""
+    holds = containment.spec.holds if containment else ()
+    targets = containment.spec.targets if containment else ()
+    wanted = any(hold.pause_gitops for hold in holds) or any(p.spec.actions.pause_gitops for p in policies)
+    return wanted or any(target.group == ARGO_CD for target in targets)
 
 
 def out_of_sight(hold: Hold, *, workloads: Sequence[Workload]) -> tuple[str, ...]:
@@ -37,4 +50,5 @@ def _single(hold: Hold, workloads: Sequence[Workload]) -> Demand:
         shift=hold.shift_traffic,
         known_good=good if hold.shift_traffic else None,
         fallback=hold.fallback if hold.shift_traffic else None,
+        pause_gitops=hold.pause_gitops,
     )

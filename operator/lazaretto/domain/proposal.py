@@ -56,6 +56,7 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
         shift_traffic=policy.spec.actions.shift_traffic,
         scale_to_zero=policy.spec.actions.scale_to_zero,
+        pause_gitops=policy.spec.actions.pause_gitops,
         since=case.now,
         **asdict(terms),
     )
@@ -82,4 +83,6 @@ def _describe(hold: Hold, *, why_not: str) -> str:
         parts.append(f"scale {bad} to 0 and hold its autoscalers")
     if hold.blocked_images:
         parts.append(f"refuse pods with {', '.join(hold.blocked_images)}")
+    if hold.pause_gitops:
+        parts.append("pause Flux and Argo CD where they own what is held")
     return "; ".join(parts)

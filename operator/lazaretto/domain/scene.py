@@ -15,6 +15,8 @@ from lazaretto.api.references import ServiceReference, WorkloadIdentity
 from lazaretto.domain.identity import image_digest
 
 Labels = Mapping[str, str]
+Reference = tuple[str, str, str]
+"""Group, kind and name of an object of the namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,10 @@ class Demand:
     fallback: ServiceReference | None = None
     out_of_sight: tuple[str, ...] = ()
     """Workloads that must not run and were not found, as Kind/name."""
+    pause_gitops: bool = False
+    """Whether GitOps tools are kept from syncing what is held."""
+    held: frozenset[Reference] = frozenset()
+    """What is held of the namespace, so far as it is planned: the owners of these can be told from others."""
 
     def bad_services(self, scene: Scene) -> frozenset[str]:
         """Services that lead to compromised workloads alone, and will: a route must not send to them."""
@@ -151,14 +157,15 @@ def union(parts: Iterable[Demand]) -> Demand:
     lost: dict[str, None] = {}
     good: Workload | None = None
     fallback: ServiceReference | None = None
-    shift = False
+    shift = paused = False
     for part in parts:
         compromised |= {w.uid: w for w in part.compromised}
         scaled |= {w.uid: w for w in part.scale_to_zero}
         lost |= dict.fromkeys(part.out_of_sight)
         shift = shift or part.shift
+        paused = paused or part.pause_gitops
         if part.known_good or part.fallback:
             good, fallback = part.known_good, part.fallback
     if good is not None and good.uid in compromised:
         good = None
-    return Demand(tuple(compromised.values()), tuple(scaled.values()), shift, good, fallback, tuple(lost))
+    return Demand(tuple(compromised.values()), tuple(scaled.values()), shift, good, fallback, tuple(lost), paused)

@@ -45,6 +45,7 @@ from lazaretto.engine.switch import Switch
 from lazaretto.errors import LazarettoError
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.retry import CONTAINMENT
+from lazaretto.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -76,16 +77,18 @@ class Engine:
         watches: ApiServer | None = None,
         clock: Clock | None = None,
         onset: Lookup | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         clock = clock or SystemClock()
         self.store = Store()
+        self._metrics = metrics or Metrics()
         self._queue: WorkQueue[Key] = WorkQueue()
         self._surveys: WorkQueue[Key] = WorkQueue()
         self._failures: dict[Key, int] = {}
         self._lost: dict[Key, int] = {}
         self._statuses = StatusWriter(slow, self.store)
         self._events = EventWriter(slow)
-        self._opposition = Opposition()
+        self._opposition = Opposition(self._metrics)
         self._watches = watches or slow
         self._sentry = Sentry(self._watches, ring=self._alarm)
         self._admission = Admission(self._watches, changed=self._ring_held)
@@ -97,7 +100,7 @@ class Engine:
         self._reconciler = Reconciler(
             fast.with_policy(CONTAINMENT),
             self.store,
-            Reporter(self.store, self._statuses, self._events, clock=clock),
+            Reporter(self.store, self._statuses, self._events, clock=clock, metrics=self._metrics),
             clock=clock,
             guard=self._sentry.guard,
             changed=self._surveys.add,
@@ -259,6 +262,7 @@ class Engine:
             self._queue.add_after(key, delay, priority=NORMAL)
 
     def _retry(self, key: Key, error: Exception | None) -> None:
+        self._metrics.pass_failures.inc()
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = _backoff(failures) * (0.5 + random.random())  # noqa: S311  # jitter
         if error is not None:

@@ -19,6 +19,7 @@ from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.fields import Change, read_journal
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.errors import Conflict, Forbidden, Invalid, NotFound
+from lazaretto.kube.annotation import is_annotation
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.request import dry_run
 
@@ -41,7 +42,7 @@ async def prove_fence(api: Api, plans: Sequence[ObjectPlan], *, policies: Findin
 
 
 async def _try(api: Api, plans: Sequence[ObjectPlan]) -> Finding:
-    asked = [(p, back) for p in plans if p.surface.fence and not p.changes and (back := _undoing(p))]
+    asked = [(p, back) for p in plans if p.surface.fence and not p.unmet and (back := _undoing(p))]
     answers = await asyncio.gather(*(_ask(api, plan, back) for plan, back in asked))
     by_answer = {a: [p for (p, _), given in zip(asked, answers, strict=True) if given is a] for a in _Answer}
     if passed := by_answer[_Answer.PASSED]:
@@ -71,7 +72,7 @@ def _refs(plans: Sequence[ObjectPlan]) -> str:
 def _undoing(plan: ObjectPlan) -> list[Change]:
     journal = read_journal(plan.entry)
     held = [(path, journal.held[path], journal.base[path]) for path in plan.wanted]
-    return [Change(path, now, base) for path, now, base in held if now != base]
+    return [Change(path, now, base) for path, now, base in held if now != base and not is_annotation(path)]
 
 
 async def _ask(api: Api, plan: ObjectPlan, back: Sequence[Change]) -> _Answer:

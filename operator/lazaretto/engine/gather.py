@@ -6,20 +6,22 @@ which is always the newest, and so is whatever is about to be written (`confirm`
 write ever rests on a cached copy.
 
 What cannot be read for lack of rights is reported, not guessed, and does not keep the rest
-from being contained. Anything else that fails, fails the pass: it is repeated.
+from being contained. Anything else that fails, fails the pass: it is repeated. What syncs the
+namespace is an exception: whatever is wrong with that must not keep a model in service.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lazaretto.api.containment import Containment
 from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.domain.fields import ABSENT, find_target, read_journal
 from lazaretto.domain.scene import Scene, Workload
-from lazaretto.errors import Forbidden, NotFound
+from lazaretto.errors import ApiError, Forbidden, NotFound
+from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import label_selector
 from lazaretto.kube.resource import ResourceType
@@ -29,6 +31,8 @@ from lazaretto.traffic.registry import ROUTES, SERVICE
 from lazaretto.traffic.service import SELECTOR, service_facts
 from lazaretto.workloads.registry import SCALERS, WORKLOADS
 
+ASIDE = 0.5
+"""Seconds for what nothing rests on."""
 Name = tuple[str, str]
 """Kind and name of an object of the namespace."""
 
@@ -49,6 +53,8 @@ class Live:
     """Uids of objects that were read by name."""
     absent: frozenset[str] = frozenset()
     """Kinds that are not installed."""
+    unread: tuple[str, ...] = ()
+    """One sentence for each kind that would be paused and may not be read. Nothing rests on those."""
 
     @property
     def all_workloads_seen(self) -> bool:
@@ -64,19 +70,22 @@ async def gather(
     containment: Containment | None,
     familiar: Collection[Name] = (),
     absent: Collection[str] = (),
+    gitops: bool = False,
 ) -> Live:
     """Read the model's workloads, and all autoscalers, Services and routes of its namespace.
 
     What is `familiar` is read by name as well, which saves the round that would `confirm` it. Kinds that are
-    `absent` from the cluster are not searched for.
+    `absent` from the cluster are not searched for. With `gitops`, also what syncs the namespace.
     """
     search = _Search(api, namespace=namespace, containment=containment, familiar=familiar, absent=absent)
     others = [*SCALERS, SERVICE, *(surface for surface, _ in ROUTES)]
+    owners = OWNERS if gitops else ()
     jobs = [search.workloads(surface, model) for surface, _ in WORKLOADS]
     jobs += [search.all_of_kind(surface) for surface in others]
+    jobs += [search.aside(surface, search.all_of_kind(surface)) for surface in owners]
     await asyncio.gather(*jobs)
     # Answers come in any order; what is told about them must not depend on it.
-    order = [*(surface for surface, _ in WORKLOADS), *others]
+    order = [*(surface for surface, _ in WORKLOADS), *others, *owners]
     objects = {surface: search.objects[surface] for surface in order if surface in search.objects}
     return Live(
         objects,
@@ -86,13 +95,14 @@ async def gather(
         missing=tuple(sorted(search.missing)),
         newest=search.newest,
         absent=frozenset(search.absent),
+        unread=tuple(sorted(search.unread)),
     )
 
 
 async def confirm(api: Api, live: Live, objects: Sequence[tuple[Surface, LiveObject]], *, namespace: str) -> Live:
     """The same, with these objects as they are now; one that does not exist any more is left out."""
     search = _Search(api, namespace=namespace)
-    await asyncio.gather(*(search.by_name(surface, name_of(obj)) for surface, obj in objects))
+    await asyncio.gather(*(search.confirm(surface, name_of(obj)) for surface, obj in objects))
     asked = {(surface, name_of(obj)) for surface, obj in objects}
     merged = {
         surface: sorted(
@@ -107,6 +117,7 @@ async def confirm(api: Api, live: Live, objects: Sequence[tuple[Surface, LiveObj
         denied=tuple(sorted({*live.denied, *search.denied})),
         blind=live.blind | search.blind,
         newest=live.newest | search.newest,
+        unread=tuple(sorted({*live.unread, *search.unread})),
     )
 
 
@@ -140,6 +151,7 @@ class _Search:
         self.objects: dict[Surface, list[Object]] = {}
         """What was found, one of each name, sorted."""
         self.denied: set[str] = set()
+        self.unread: set[str] = set()
         self.blind: set[str] = set()
         self.absent = set(absent)
         self.missing: list[str] = []
@@ -174,6 +186,21 @@ class _Search:
         asked = {name for name, answer in zip(names, answers, strict=True) if answer}
         if listed is not None or self.named(surface):
             self._merge(surface, [obj for obj in listed or () if name_of(obj) not in asked])
+
+    async def aside(self, surface: Surface, reading: Awaitable[object]) -> None:
+        """Read what nothing rests on: whatever goes wrong with it, or takes long, is said and keeps nothing waiting."""
+        try:
+            async with asyncio.timeout(ASIDE):
+                await reading
+        except TimeoutError:
+            self._lacks(surface.resource, f"could not read {surface.resource.plural} within {ASIDE} s")
+        except ApiError as error:
+            self._lacks(surface.resource, f"could not read {surface.resource.plural}: {error.message}")
+
+    async def confirm(self, surface: Surface, name: str) -> None:
+        """Read one object that is about to be written."""
+        reading = self.by_name(surface, name)
+        await (self.aside(surface, reading) if surface in OWNERS else reading)
 
     @property
     def newest(self) -> frozenset[str]:
@@ -236,7 +263,12 @@ class _Search:
         self.objects[surface] = [unique[name] for name in sorted(unique)]
 
     def _deny(self, resource: ResourceType, error: Forbidden) -> None:
-        self.denied.add(f"may not read {resource.plural}: {error.message}")
+        self._lacks(resource, f"may not read {resource.plural}: {error.message}")
+
+    def _lacks(self, resource: ResourceType, told: str) -> None:
+        journalled = {t.kind for t in self._containment.spec.targets} if self._containment else set()
+        aside = resource.kind in {each.resource.kind for each in OWNERS} - journalled
+        (self.unread if aside else self.denied).add(told)
         self.blind.add(resource.kind)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lazaretto.api import reasons
 from lazaretto.api.containment import Containment
@@ -11,11 +11,17 @@ from lazaretto.domain.contest import Move
 from lazaretto.domain.fields import read_journal
 from lazaretto.engine.attribution import last_foreign_manager
 from lazaretto.engine.plan import ObjectPlan
+from lazaretto.kube.annotation import is_annotation, is_aside
 from lazaretto.kube.surface import metadata
 
 
-def interferences(plans: Sequence[ObjectPlan], containment: Containment | None) -> Iterator[Move]:
-    """Held fields that were in effect and are not any more, also those of an object that was deleted and made anew."""
+def interferences(
+    plans: Sequence[ObjectPlan], containment: Containment | None, *, kept_away: Collection[str] = ()
+) -> Iterator[Move]:
+    """Held fields that were in effect and are not any more, also those of an object that was deleted and made anew.
+
+    That GitOps tools are kept away is in effect for the uids in `kept_away`; elsewhere it may never have been written.
+    """
     if containment is None:
         return
     fenced = is_true(containment.status.conditions, reasons.FENCED)
@@ -24,7 +30,9 @@ def interferences(plans: Sequence[ObjectPlan], containment: Containment | None) 
     for p in plans:
         held = read_journal(p.entry).held if p.name in known and p.ref in in_effect else {}
         for change in p.changes:
-            if change.path in held and held[change.path] == change.after:
+            aside = is_aside(change.path)
+            if change.path in held and held[change.path] == change.after and (not aside or p.uid in kept_away):
                 manager = last_foreign_manager(p.obj, owning=p.surface.owned)
                 version = str(metadata(p.obj).get("resourceVersion", ""))
-                yield Move(p.ref, change, manager, version, past_fence=fenced and bool(p.surface.fence))
+                guarded = bool(p.surface.fence) and not is_annotation(change.path)
+                yield Move(p.ref, change, manager, version, past_fence=fenced and guarded)

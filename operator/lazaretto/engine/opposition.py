@@ -9,7 +9,7 @@ first undo, and any after `CALM` seconds without one, is never late.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -22,6 +22,8 @@ from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.engine.store import Key
+from lazaretto.kube.annotation import is_aside
+from lazaretto.telemetry.metrics import Metrics
 
 BURST = 10
 EVERY = 0.2
@@ -40,6 +42,7 @@ class _Model:
     fights: dict[str, Fight] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
     """By uid of the object."""
+    kept_away: set[str] = field(default_factory=set)
     allowance: Allowance = _WHOLE
     series: int = 0
     opposed_at: float = 0.0
@@ -51,8 +54,9 @@ class _Model:
 class Opposition:
     """See the module's text. Requires a running event loop, whose clock it reads."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
         self._models: dict[Key, _Model] = {}
+        self._metrics = metrics or Metrics()
 
     def wait(self, key: Key) -> float:
         """Seconds until the model's next pass may begin."""
@@ -61,6 +65,7 @@ class Opposition:
 
     def begin(self, key: Key) -> None:
         """A pass over the model begins."""
+        self._metrics.passes.inc()
         model, now = self._models.get(key), _now()
         if model is not None:
             model.allowance = model.allowance.taken(now) if model.paced(now) else _WHOLE
@@ -72,6 +77,8 @@ class Opposition:
             fields = list(together)
             before = model.fights.get(name) or Fight(name, fields[0].version)
             fight = model.fights[name] = before.joined(fields[0], now=now)
+            if fight.moves > before.moves:
+                self._count(key, past_fence=any(move.past_fence for move in fields))
             if fight.moves <= ENOUGH:
                 told += chronicle.interferences(fields)
             if fight.moves == ENOUGH:
@@ -94,6 +101,14 @@ class Opposition:
         found = contested(model.fights.values())
         return found if found or _now() - model.since >= QUIET else None
 
+    def kept_away(self, key: Key, plans: Sequence[ObjectPlan]) -> frozenset[str]:
+        """Uids of objects that an earlier pass saw GitOps tools kept away from: only there can that be undone."""
+        model = self._model(key)
+        before = frozenset(model.kept_away)
+        holding = [p for p in plans if any(is_aside(path) for path in p.wanted)]
+        model.kept_away |= {p.uid for p in holding if not any(is_aside(change.path) for change in p.changes)}
+        return before
+
     def put_off(self, key: Key, writes: Writes) -> dict[str, Problem]:
         """Those of the writes that were refused not long ago and are not due again yet, by uid of the object."""
         model, now = self._model(key), _now()
@@ -108,6 +123,7 @@ class Opposition:
             model.refusals.pop(uid, None)
         for uid, problem in outcome.refused.items():
             model.refusals[uid] = Refusal.after(model.refusals.get(uid), problem, now=now)
+        self._metrics.refused_writes.labels(*key).inc(len(outcome.refused))
         if outcome.refused or (undoing and outcome.written):
             model.series = model.series + 1 if now - model.opposed_at < CALM else 1
             model.opposed_at = now
@@ -134,7 +150,27 @@ class Opposition:
         self._models.pop(key, None)
 
     def _model(self, key: Key) -> _Model:
-        return self._models.setdefault(key, _Model(_now()))
+        if key not in self._models:
+            self._models[key] = _Model(_now())
+            self._metrics.watch_model(*key)
+        return self._models[key]
+
+    def _count(self, key: Key, *, past_fence: bool) -> None:
+        self._metrics.interferences.labels(*key).inc()
+        if past_fence:
+            self._metrics.fence_bypasses.labels(*key).inc()
+
+
+def unfinished(writes: Writes, *, refused: Collection[str]) -> Writes:
+    """Those after which the model must be looked at again before anything is proved.
+
+    What merely keeps a GitOps tool away, and was `refused`, is a problem that nothing else has to wait for.
+    """
+    return [
+        (p, changes)
+        for p, changes in writes
+        if p.uid not in refused or not all(is_aside(change.path) for change in changes)
+    ]
 
 
 def _now() -> float:

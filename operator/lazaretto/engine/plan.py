@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lazaretto.api.containment import MOST_TARGETS, Containment, JournalTarget
 from lazaretto.domain.fields import (
@@ -19,6 +19,7 @@ from lazaretto.domain.fields import (
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.gather import Live, Name
 from lazaretto.errors import TooLarge
+from lazaretto.kube.annotation import is_aside
 from lazaretto.kube.surface import Object, Surface, name_of, uid_of
 
 
@@ -37,6 +38,11 @@ class ObjectPlan:
     """To be written so that the demand is met."""
     restore: Restoration
     """To be written back because nothing demands it any more."""
+
+    @property
+    def unmet(self) -> bool:
+        """Whether anything that the model's containment rests on is still to be written."""
+        return not all(is_aside(change.path) for change in self.changes)
 
     @property
     def ref(self) -> str:
@@ -69,9 +75,11 @@ def plan(live: Live, *, scene: Scene, demand: Demand, containment: Containment |
     objects: list[ObjectPlan] = []
     refused: list[str] = []
     for surface, found in live.objects.items():
+        # What owns held objects comes after them (`gather`), and is recognised by what is held so far.
+        known = replace(demand, held=frozenset((p.surface.resource.group, *p.name) for p in objects if p.wanted))
         for obj in found:
             try:
-                made = _object_plan(surface, obj, scene=scene, demand=demand, target=find_target(targets, uid_of(obj)))
+                made = _object_plan(surface, obj, scene=scene, demand=known, target=find_target(targets, uid_of(obj)))
             except TooLarge as error:
                 refused.append(str(error))
                 continue

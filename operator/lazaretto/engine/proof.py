@@ -31,7 +31,7 @@ async def prove(
     """Read pods and endpoints of the compromised workloads and compare them with what is demanded."""
     pods, denied = await _pods(api, scene.namespace, demand.compromised)
     endpoints, refused = await _endpoints(api, scene.namespace)
-    proofs = {p.uid: p.surface.prove(p.obj) for p in plans if p.wanted and not p.changes}
+    proofs = {p.uid: p.surface.prove(p.obj) for p in plans if p.wanted and not p.unmet}
     objects = [
         TargetProof(object=p.ref, level=_level(p, proofs, pods), message=_message(p, proofs, pods))
         for p in plans
@@ -64,7 +64,7 @@ def _message(plan: ObjectPlan, proofs: Mapping[str, Any], pods: Mapping[str, Seq
 def _overall(contained: Finding, plans: Sequence[ObjectPlan]) -> Level:
     if contained.status == "True":
         return "L2"
-    written = all(not p.changes for p in plans if p.wanted)
+    written = not any(p.unmet for p in plans if p.wanted)
     if not written:
         return ""
     workloads = [p.surface.prove(p.obj).level for p in plans if p.wanted and p.surface.release_stage == 0]
@@ -78,7 +78,7 @@ def _contained(
     lost = ", ".join(demand.out_of_sight)
     if not demand.scale_to_zero and not lost:
         return Finding("Unknown", reasons.NOT_REQUESTED, "the policy does not scale to zero; see TrafficShifted")
-    late = [p for p in plans if p.changes and p.surface.release_stage != THEN_TRAFFIC]
+    late = [p for p in plans if p.unmet and p.surface.release_stage != THEN_TRAFFIC]
     if late:
         return Finding("False", reasons.CONTAINING, f"not yet held: {', '.join(p.ref for p in late)}")
     if denied:
@@ -112,7 +112,7 @@ def _traffic(
     ways = [p for p in plans if p.surface.release_stage == THEN_TRAFFIC and p.wanted]
     if not ways:
         return Finding("Unknown", reasons.NO_WAY_IN, "no route or Service of the namespace leads to the model")
-    late = [p.ref for p in ways if p.changes]
+    late = [p.ref for p in ways if p.unmet]
     if late:
         return Finding("False", reasons.CONTAINING, f"not yet moved: {', '.join(late)}")
     if endpoints is None:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from lazaretto.api import Containment, reasons
 from lazaretto.api.containment import ContainmentSpec, Hold, JournalTarget
-from lazaretto.domain.demands import demand_of
+from lazaretto.domain.demands import demand_of, pauses_gitops
 from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
@@ -26,7 +27,7 @@ from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
 from lazaretto.engine.interference import interferences
 from lazaretto.engine.journal import Journal
-from lazaretto.engine.opposition import Opposition, Writes
+from lazaretto.engine.opposition import Opposition, Writes, unfinished
 from lazaretto.engine.orphans import orphans
 from lazaretto.engine.plan import gone, plan, surplus
 from lazaretto.engine.proof import prove
@@ -138,6 +139,7 @@ class Reconciler:
             containment=known.containment,
             familiar=self._surroundings.of((known.namespace, known.name)),
             absent=self._surroundings.absent,
+            gitops=pauses_gitops(known.policies, known.containment),
         )
 
     async def _hold(self, current: Pass) -> float | None:
@@ -147,7 +149,8 @@ class Reconciler:
             self._opposition.forget(current.key)
             return NEVER
         scene, demand = await self._plan(current)
-        moves = list(interferences(current.plans, known.containment))
+        kept_away = self._opposition.kept_away(current.key, current.plans)
+        moves = list(interferences(current.plans, known.containment, kept_away=kept_away))
         current.facts += self._opposition.moved(current.key, moves)
         current.contested = self._opposition.contested(current.key)
         snapshots = self._collector.begin(current)
@@ -157,26 +160,31 @@ class Reconciler:
         if any(h.releasing for h in holds) or not holds:
             current.back = comeback(current.plans, live=current.live, containment=containment)
             writes += current.back.writes
-        await self._write(current, writes, undoing=bool(moves), snapshots=snapshots)
+        refused = await self._write(current, writes, undoing=bool(moves), snapshots=snapshots)
         self._collector.submit(snapshots, current)
         # Only now: opening a watch costs a handshake, and the first look at an object rings by itself.
         self._guard(current.key, containment.spec.targets)
         current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.denied]
         current.outcome.problems += [Problem(reasons.MODEL_TOO_LARGE, text) for text in current.refused]
-        if writes:
+        if demand.pause_gitops:
+            current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.unread]
+        if unfinished(writes, refused=refused):
             current.back = replace(current.back, complete=False) if current.back else None
             return self._again(current)
         if any(not h.releasing for h in holds):
             return await self._read_back(current, containment, scene=scene, demand=demand)
         return WAITING
 
-    async def _write(self, current: Pass, writes: Writes, *, undoing: bool, snapshots: Sequence[Collection]) -> None:
-        """Send what is not put off; what is put off is still a problem."""
+    async def _write(
+        self, current: Pass, writes: Writes, *, undoing: bool, snapshots: Sequence[Collection]
+    ) -> AbstractSet[str]:
+        """Send what is not put off, which is still a problem; uids of what was refused, now or before."""
         put_off = self._opposition.put_off(current.key, writes)
         sent = [(p, changes) for p, changes in writes if p.uid not in put_off]
         current.outcome = await apply(self._api, sent, before_workloads=lambda: self._collector.ready(snapshots))
         self._opposition.answered(current.key, sent, current.outcome, undoing=undoing)
         current.outcome.problems += put_off.values()
+        return put_off.keys() | current.outcome.refused.keys()
 
     def _again(self, current: Pass) -> float:
         """When to look again after writes."""

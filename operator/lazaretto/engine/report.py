@@ -34,6 +34,8 @@ from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.standing import Standing
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
+from lazaretto.engine.tally import count_changes
+from lazaretto.telemetry.metrics import Metrics
 
 Name = tuple[str, str]
 Reported = AIIncident | Containment
@@ -42,11 +44,20 @@ Reported = AIIncident | Containment
 class Reporter:
     """See the module's text."""
 
-    def __init__(self, store: Store, statuses: StatusWriter, events: EventWriter, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        statuses: StatusWriter,
+        events: EventWriter,
+        *,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._store = store
         self._statuses = statuses
         self._events = events
         self._clock = clock
+        self._metrics = metrics or Metrics()
         self._facts: dict[str, list[Fact]] = {}
         """By uid: a successor of the same name has a history of its own."""
         self._pending: dict[Name, asyncio.Future[None]] = {}
@@ -89,6 +100,7 @@ class Reporter:
             if not waiting:
                 self._facts.pop(uid, None)
             self._announce(old, new)
+            count_changes(self._metrics, old, new, verdict=verdict)
 
         future = self._pending[name] = self._statuses.submit(AIIncident, *name, build, stored=stored)
         future.add_done_callback(lambda done: self._settled(name, done))

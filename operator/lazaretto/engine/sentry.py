@@ -16,6 +16,7 @@ from typing import Any
 from lazaretto.api.containment import JournalTarget
 from lazaretto.engine.store import Key
 from lazaretto.errors import ApiError
+from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.resource import ResourceType
 from lazaretto.traffic.registry import ROUTES, SERVICE
@@ -27,7 +28,7 @@ PAUSE = 1.0
 MOST_STREAMS = 600
 _TYPES: dict[str, ResourceType] = {
     surface.resource.kind: surface.resource
-    for surface in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES))
+    for surface in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES), *OWNERS)
 }
 
 

@@ -11,6 +11,7 @@ from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.gather import Live, Name
 from lazaretto.engine.plan import plan
 from lazaretto.engine.store import Key
+from lazaretto.gitops.registry import OWNERS
 from lazaretto.traffic.registry import SERVICE
 from lazaretto.workloads.registry import SCALERS
 
@@ -21,7 +22,7 @@ class Surroundings:
     def __init__(self) -> None:
         self._names: dict[Key, frozenset[Name]] = {}
         self.absent: frozenset[str] = frozenset()
-        """Kinds of autoscalers that were not installed when any model was last looked at.
+        """Kinds of autoscalers, and of what syncs, that were not installed when any model was last looked at.
 
         Routes are not among them: one answer of an API server that has just begun to serve must not leave a way
         to a model open. An autoscaler that is found late is undone.
@@ -33,13 +34,13 @@ class Surroundings:
 
     def remember(self, key: Key, live: Live, *, scene: Scene) -> None:
         """Note what leads to any workload of the model."""
-        demand = Demand(compromised=live.workloads, scale_to_zero=live.workloads, shift=True)
+        demand = Demand(compromised=live.workloads, scale_to_zero=live.workloads, shift=True, pause_gitops=True)
         found = [each.name for each in plan(live, scene=scene, demand=demand, containment=None).objects]
         # A Service is moved only if there is somewhere to move to, which this demand does not say.
         services = {s.name for w in live.workloads for s in scene.services_of(w)} - scene.routed
         found += [(SERVICE.resource.kind, name) for name in sorted(services)]
         self._names[key] = frozenset(found[:MOST_TARGETS])
-        self.absent = live.absent & {scaler.resource.kind for scaler in SCALERS}
+        self.absent = live.absent & {surface.resource.kind for surface in (*SCALERS, *OWNERS)}
 
     def forget(self, key: Key) -> None:
         """The model is gone."""

@@ -19,6 +19,7 @@ from lazaretto.api.containment import MOST_WORKLOADS
 from lazaretto.api.protectedmodel import ObservedWorkload, ProtectedModelStatus
 from lazaretto.api.responsepolicy import KnownGoodRule
 from lazaretto.domain.conditions import set_condition
+from lazaretto.domain.demands import pauses_gitops
 from lazaretto.domain.known_good import Candidate, criteria_of, judge, rank
 from lazaretto.domain.policy import leading_policy, review
 from lazaretto.domain.revision_record import revision_status, revocations, unrecorded
@@ -87,7 +88,8 @@ class Survey:
             self._surroundings.forget((namespace, name))
             return True
         containment = self._store.containment(namespace, name)
-        live = await gather(self._api, namespace=namespace, model=model, containment=containment)
+        gitops = pauses_gitops(self._store.policies_in(namespace), containment)
+        live = await gather(self._api, namespace=namespace, model=model, containment=containment, gitops=gitops)
         scene = scene_of(live, namespace=namespace, model=name, containment=containment)
         self._surroundings.remember((namespace, name), live, scene=scene)
         await self._record(namespace, name, live.workloads)
@@ -151,6 +153,7 @@ class Survey:
 
     def _obstacles(self, model: ProtectedModel, live: Live, denied: Sequence[str]) -> list[_Obstacle]:
         found = [_Obstacle(reasons.FORBIDDEN, text, True) for text in (*live.denied, *denied)]
+        found += [_Obstacle(reasons.FORBIDDEN, text, False) for text in live.unread]
         found += [_Obstacle(reasons.WORKLOAD_NOT_FOUND, f"{ref} does not exist", False) for ref in live.missing]
         if not live.workloads:
             found.append(_Obstacle(reasons.WORKLOAD_NOT_FOUND, "no workload of the model exists", True))

@@ -53,6 +53,7 @@ def _segment(text: str) -> str:
 DEPLOYMENTS = ResourceType("apps", "v1", "deployments", "Deployment")
 AUTOSCALERS = ResourceType("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 SCALED_OBJECTS = ResourceType("keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
+APPLICATIONS = ResourceType("argoproj.io", "v1alpha1", "applications", "Application")
 SERVICES = ResourceType("", "v1", "services", "Service")
 PODS = ResourceType("", "v1", "pods", "Pod")
 EVENTS = ResourceType("", "v1", "events", "Event")

@@ -22,6 +22,7 @@ Object = Mapping[str, Any]
 WORKLOADS_FIRST = 0
 THEN_TRAFFIC = 1
 AUTOSCALERS_LAST = 2
+GITOPS_LAST = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lazaretto.kube.flux import FluxHeld
 from lazaretto.kube.surface import Object, Surface
 from lazaretto.traffic.gateway import GRPC, HTTP, backend_services
 from lazaretto.traffic.service import ServiceSurface
 
-SERVICE: Surface = ServiceSurface()
+SERVICE: Surface = FluxHeld(ServiceSurface())
 ROUTES: tuple[tuple[Surface, Callable[[Object], frozenset[str]]], ...] = (
-    (HTTP, backend_services),
-    (GRPC, backend_services),
+    (FluxHeld(HTTP), backend_services),
+    (FluxHeld(GRPC), backend_services),
 )

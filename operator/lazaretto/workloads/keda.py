@@ -8,18 +8,16 @@ annotations are gone it makes another. Nothing but these two annotations is ours
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from lazaretto.domain.fields import ABSENT, Change, Fields
+from lazaretto.domain.fields import Change, Fields
 from lazaretto.domain.scene import Demand, Scene
-from lazaretto.kube import surface
-from lazaretto.kube.request import Request, json_patch
+from lazaretto.kube import annotation, surface
+from lazaretto.kube.request import Request
 from lazaretto.kube.resource import SCALED_OBJECTS
 from lazaretto.kube.surface import Object, Proof
 
-_PREFIX = "metadata.annotations."
-PAUSED = f"{_PREFIX}autoscaling.keda.sh/paused"
-PAUSED_REPLICAS = f"{_PREFIX}autoscaling.keda.sh/paused-replicas"
+PAUSED = annotation.path_of("autoscaling.keda.sh/paused")
+PAUSED_REPLICAS = annotation.path_of("autoscaling.keda.sh/paused-replicas")
 
 
 class ScaledObjectSurface:
@@ -33,8 +31,7 @@ class ScaledObjectSurface:
 
     def read(self, obj: Object, *, base: Fields | None = None) -> Fields:
         """Both annotations."""
-        annotations = surface.metadata(obj).get("annotations") or {}
-        return {path: annotations.get(path.removeprefix(_PREFIX), ABSENT) for path in (PAUSED, PAUSED_REPLICAS)}
+        return {path: annotation.value_at(obj, path) for path in (PAUSED, PAUSED_REPLICAS)}
 
     def hold(self, obj: Object, base: Fields, *, scene: Scene, demand: Demand) -> Fields:
         """Paused at zero if it scales a workload that must not run."""
@@ -45,21 +42,7 @@ class ScaledObjectSurface:
 
     def write(self, obj: Object, changes: Sequence[Change]) -> Request:
         """A JSON patch of the annotations that change."""
-        meta = surface.metadata(obj)
-        operations: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": surface.uid_of(obj)}]
-        if not meta.get("annotations"):
-            # There is no place for them yet, and making one must not wipe out what somebody puts there meanwhile.
-            version = str(meta.get("resourceVersion", ""))
-            operations.append({"op": "test", "path": "/metadata/resourceVersion", "value": version})
-            operations.append({"op": "add", "path": "/metadata/annotations", "value": {}})
-        operations += [_operation(change) for change in changes]
-        return json_patch(
-            self.resource,
-            operations,
-            namespace=surface.namespace_of(obj),
-            name=surface.name_of(obj),
-            manager=self.manager,
-        )
+        return annotation.patch(obj, changes, resource=self.resource, manager=self.manager)
 
     def prove(self, obj: Object) -> Proof:
         """L1 once KEDA says that it is paused."""
@@ -71,11 +54,3 @@ class ScaledObjectSurface:
     def settled(self, obj: Object) -> str:
         """A ScaledObject is in service as soon as it is stored."""
         return ""
-
-
-def _operation(change: Change) -> dict[str, Any]:
-    name = change.path.removeprefix(_PREFIX).replace("~", "~0").replace("/", "~1")
-    path = f"/metadata/annotations/{name}"
-    return (
-        {"op": "remove", "path": path} if change.after is ABSENT else {"op": "add", "path": path, "value": change.after}
-    )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from lazaretto.domain.scene import Workload
+from lazaretto.kube.flux import FluxHeld
 from lazaretto.kube.surface import Object, Surface
 from lazaretto.workloads.autoscaler import AutoscalerSurface
 from lazaretto.workloads.deployment import DeploymentSurface, workload_of
 from lazaretto.workloads.keda import ScaledObjectSurface
 
-WORKLOADS: tuple[tuple[Surface, Callable[[Object], Workload]], ...] = ((DeploymentSurface(), workload_of),)
-SCALERS: tuple[Surface, ...] = (AutoscalerSurface(), ScaledObjectSurface())
+WORKLOADS: tuple[tuple[Surface, Callable[[Object], Workload]], ...] = ((FluxHeld(DeploymentSurface()), workload_of),)
+SCALERS: tuple[Surface, ...] = (FluxHeld(AutoscalerSurface()), FluxHeld(ScaledObjectSurface()))
 
 READERS: Mapping[str, Callable[[Object], Workload]] = {s.resource.kind: read for s, read in WORKLOADS}

@@ -11,8 +11,12 @@ import pytest
 import yaml
 
 from lazaretto.api.taxonomy import CATEGORIES, SEVERITIES
+from lazaretto.engine.census import Census
+from lazaretto.engine.clock import SystemClock
+from lazaretto.engine.store import Store
+from lazaretto.telemetry.metrics import Metrics
 from tests.cluster.binaries import binary
-from tests.unit.install.sources import ALERTING, of_kind
+from tests.unit.install.sources import ALERTING, REPOSITORY, of_kind
 
 RULES = ALERTING / "prometheus-rules.yaml"
 ALERTMANAGER = ALERTING / "alertmanager.yaml"
@@ -26,9 +30,19 @@ def alerts() -> dict[str, Mapping[str, Any]]:
 INCIDENTS = {name: rule for name, rule in alerts().items() if rule["labels"].get("ai_incident") == "true"}
 
 
-def test_there_is_one_alert_that_is_no_incident() -> None:
-    assert set(alerts()) - set(INCIDENTS) == {"Watchdog"}
+def test_all_other_alerts_are_about_lazaretto_itself() -> None:
+    others = set(alerts()) - set(INCIDENTS)
+    assert {name for name in others if not name.startswith("Lazaretto")} == {"Watchdog"}
     assert len(INCIDENTS) == 3
+
+
+def test_the_rules_about_lazaretto_ask_for_metrics_that_it_has() -> None:
+    metrics = Metrics()
+    metrics.add(Census(Store(), clock=SystemClock()))
+    known = {sample for family in metrics.registry.collect() for sample in (family.name, f"{family.name}_total")}
+    asked = set(re.findall(r"\blazaretto_\w+", " ".join(rule["expr"] for rule in alerts().values())))
+    assert asked
+    assert asked <= known
 
 
 @pytest.mark.parametrize("name", INCIDENTS)
@@ -97,3 +111,12 @@ def test_alerts_go_where_they_should(labels: list[str], receivers: str) -> None:
     command = [str(binary("amtool")), "config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == receivers
+
+
+def test_the_page_about_metrics_lists_all_of_them() -> None:
+    metrics = Metrics()
+    metrics.add(Census(Store(), clock=SystemClock()))
+    families = [family for family in metrics.registry.collect() if not family.name.startswith("process_")]
+    text = (REPOSITORY / "docs" / "reference" / "metrics.md").read_text()
+    listed = set(re.findall(r"`(lazaretto_\w+)`", text))
+    assert listed == {f"{each.name}_total" if each.type == "counter" else each.name for each in families}

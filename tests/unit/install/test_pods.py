@@ -124,6 +124,14 @@ def test_the_service_leads_to_the_port_that_the_receiver_listens_on() -> None:
     assert option("receiver", "--listen") == f"0.0.0.0:{ports('receiver')[port['targetPort']]}"
 
 
+def test_metrics_are_scraped_where_the_operator_serves_them() -> None:
+    spec = of_kind("Service")["lazaretto-operator-metrics"]["spec"]
+    (port,) = spec["ports"]
+    assert spec["selector"].items() <= labels("operator").items()
+    assert not spec["selector"].items() <= labels("receiver").items()
+    assert option("operator", "--metrics-listen") == f"0.0.0.0:{ports('operator')[port['targetPort']]}"
+
+
 def test_one_receiver_stays_up_while_nodes_are_drained() -> None:
     replicas = of_kind("Deployment")["lazaretto-receiver"]["spec"]["replicas"]
     budget = of_kind("PodDisruptionBudget")["lazaretto-receiver"]["spec"]
@@ -142,11 +150,14 @@ def test_the_network_is_closed_but_for_what_is_named() -> None:
     deny = policies.pop("lazaretto-default-deny")
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     ingress = {name: spec for name, spec in policies.items() if "ingress" in spec}
-    assert set(ingress) == {"lazaretto-receiver"}
-    assert matches(ingress["lazaretto-receiver"]["podSelector"], "receiver")
-    assert not matches(ingress["lazaretto-receiver"]["podSelector"], "operator")
-    opened = [port["port"] for rule in ingress["lazaretto-receiver"]["ingress"] for port in rule["ports"]]
-    assert opened == [ports("receiver")["https"]]
+    doors = {"lazaretto-receiver": ("receiver", "https"), "lazaretto-operator-metrics": ("operator", "metrics")}
+    assert set(ingress) == set(doors)
+    for name, (component, door) in doors.items():
+        assert [each for each in COMPONENTS if matches(ingress[name]["podSelector"], each)] == [component]
+        opened = [port["port"] for rule in ingress[name]["ingress"] for port in rule["ports"]]
+        assert opened == [ports(component)[door]]
+    (scraping,) = ingress["lazaretto-operator-metrics"]["ingress"]
+    assert scraping["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     egress = [rule for spec in policies.values() for rule in spec.get("egress", [])]
     assert all(rule.get("ports") for rule in egress)
     assert {(p["protocol"], p["port"]) for rule in egress for p in rule["ports"]} == {

@@ -13,6 +13,7 @@ from lazaretto.api.incidentdecision import RBAC_VERBS
 from lazaretto.api.meta import LABEL_EVIDENCE
 from lazaretto.api.meta import LABEL_PROTECTED as OPT_IN_LABEL
 from lazaretto.domain.switch import SWITCH
+from lazaretto.kube.annotation import ASIDE
 from tests.unit.install.sources import FENCE, NAMESPACE, OPT_IN, POLICIES, documents, kustomization, of_kind, rights
 
 READ = ("get", "list", "watch")
@@ -46,6 +47,9 @@ GOLDEN = {
         | grants("discovery.k8s.io", ["endpointslices"], ("list",))
         | grants("", ["events"], ("list",))
         | grants("", ["configmaps"], ("create",))
+    ),
+    "lazaretto-gitops": (
+        grants("apps", ["deployments"], ("patch",)) | grants("argoproj.io", ["applications"], (*READ, "patch"))
     ),
     "lazaretto-receiver": (
         grants(GROUP, ["protectedmodels"], ("list", "watch"))
@@ -95,8 +99,30 @@ def test_no_role_grants_what_would_be_a_way_to_everything(name: str) -> None:
         "admissionregistration.k8s.io",
         "apiextensions.k8s.io",
     }
-    # Whoever writes a pod template runs anything there.
-    assert not writes & {("apps", "deployments"), ("apps", "replicasets"), ("", "pods"), ("", "namespaces")}
+    # Whoever writes a pod template runs anything there. Where one is bound, admission narrows it to annotations.
+    narrowed = {("apps", "deployments")} if name == "lazaretto-gitops" else set()
+    assert not (writes - narrowed) & {
+        ("apps", "deployments"),
+        ("apps", "replicasets"),
+        ("", "pods"),
+        ("", "namespaces"),
+    }
+
+
+def test_what_the_gitops_role_may_write_is_what_admission_narrows_for_the_operator_alone() -> None:
+    policy, _ = FENCES["operator"]
+    written = {(group, resource) for group, resource, verb in GOLDEN["lazaretto-gitops"] if verb not in READ}
+    rules = policy["spec"]["matchConstraints"]["resourceRules"]
+    assert {(rule["apiGroups"][0], rule["resources"][0]) for rule in rules} == written
+    (condition,) = policy["spec"]["matchConditions"]
+    assert (
+        condition["expression"]
+        == f"request.userInfo.username == 'system:serviceaccount:{NAMESPACE}:lazaretto-operator'"
+    )
+    assert "paramKind" not in policy["spec"]
+    (ours,) = (each["expression"] for each in policy["spec"]["variables"] if each["name"] == "ours")
+    assert set(re.findall(r"'([^']+)'", ours)) == {path.removeprefix("metadata.annotations.") for path in ASIDE}
+    assert "lazaretto-gitops" not in {each["roleRef"]["name"] for each in of_kind("RoleBinding").values()}
 
 
 def test_rules_have_no_hidden_scope() -> None:
@@ -132,6 +158,16 @@ def test_opting_in_binds_the_actor_in_that_namespace_alone() -> None:
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "lazaretto-operator", "namespace": "lazaretto-system"}
     ]
+
+
+def test_letting_gitops_tools_be_kept_away_is_a_file_that_is_taken_in_by_hand() -> None:
+    (binding,) = documents((OPT_IN / "gitops.yaml").read_text())
+    (actor,) = documents((OPT_IN / "rolebinding.yaml").read_text())
+    assert binding["kind"] == "RoleBinding"
+    assert binding["roleRef"]["name"] == "lazaretto-gitops"
+    assert binding["subjects"] == actor["subjects"]
+    assert binding["metadata"]["namespace"] == actor["metadata"]["namespace"]
+    assert "gitops.yaml" not in kustomization(OPT_IN)
 
 
 def test_responders_hold_every_verb_that_a_decision_needs() -> None:
@@ -187,6 +223,9 @@ def test_a_fence_reaches_opted_in_namespaces_and_no_others(name: str) -> None:
     spec = policy["spec"]
     assert spec["failurePolicy"] == "Fail"
     assert {each["reason"] for each in spec["validations"]} == {"Forbidden"}
+    if name == "operator":
+        # It concerns the operator's own account alone, wherever that may write.
+        return
     if name == "definitions":
         assert "paramKind" not in spec
         return

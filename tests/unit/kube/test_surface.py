@@ -9,20 +9,24 @@ import pytest
 from lazaretto.domain.evidence import Level
 from lazaretto.domain.fields import ABSENT, Change
 from lazaretto.domain.scene import Demand
+from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube import surface
+from lazaretto.kube.annotation import ARGO_CD_SKIP
+from lazaretto.kube.flux import FluxHeld
 from lazaretto.kube.surface import Object, Proof, Surface
 from lazaretto.traffic.gateway import GRPC, HTTP
 from lazaretto.traffic.registry import ROUTES, SERVICE
 from lazaretto.workloads.registry import READERS, SCALERS, WORKLOADS
 from tests.unit.traffic.routes import SCENE, demand
 
-SURFACES: list[Surface] = [*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES)]
+SURFACES: list[Surface] = [*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES), *OWNERS]
 EVERY = pytest.mark.parametrize("found", SURFACES, ids=lambda s: s.resource.kind)
 METADATA = {"namespace": "shop", "name": "chat", "uid": "u1", "generation": 4}
 CHANGES: dict[str, Change] = {
     "Deployment": Change("spec.replicas", 2, 0),
     "HorizontalPodAutoscaler": Change("spec.behavior", ABSENT, {}),
     "ScaledObject": Change("metadata.annotations.autoscaling.keda.sh/paused", ABSENT, "true"),
+    "Application": Change(ARGO_CD_SKIP, ABSENT, "true"),
     "Service": Change("spec.selector", {"app": "chat"}, {"app": "good"}),
 }
 NOTHING = Change("rules/main/backends/Service:bad:80.weight", 1, 0)
@@ -30,9 +34,18 @@ NOTHING = Change("rules/main/backends/Service:bad:80.weight", 1, 0)
 
 def test_every_kind_is_registered_once() -> None:
     kinds = [s.resource.kind for s in SURFACES]
-    assert kinds == ["Deployment", "HorizontalPodAutoscaler", "ScaledObject", "Service", "HTTPRoute", "GRPCRoute"]
+    assert kinds == [
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "ScaledObject",
+        "Service",
+        "HTTPRoute",
+        "GRPCRoute",
+        "Application",
+    ]
     assert set(READERS) == {"Deployment"}
-    assert [s for s, _ in ROUTES] == [HTTP, GRPC]
+    assert [s for s in SURFACES if not isinstance(s, FluxHeld)] == list(OWNERS)
+    assert [s.inner for s, _ in ROUTES if isinstance(s, FluxHeld)] == [HTTP, GRPC]
 
 
 @EVERY
@@ -70,14 +83,16 @@ def test_each_concern_writes_under_its_own_name() -> None:
         "Service": "lazaretto-traffic",
         "HTTPRoute": "lazaretto-traffic",
         "GRPCRoute": "lazaretto-traffic",
+        "Application": "lazaretto-gitops",
     }
 
 
-def test_release_brings_workloads_back_first_and_autoscalers_last() -> None:
+def test_release_brings_workloads_back_first_and_what_syncs_them_last() -> None:
     stages = sorted(SURFACES, key=lambda s: s.release_stage)
     kinds = [s.resource.kind for s in stages]
-    assert kinds == ["Deployment", "Service", "HTTPRoute", "GRPCRoute", "HorizontalPodAutoscaler", "ScaledObject"]
-    assert len({s.release_stage for s in SURFACES}) == 3
+    traffic, scalers = ["Service", "HTTPRoute", "GRPCRoute"], ["HorizontalPodAutoscaler", "ScaledObject"]
+    assert kinds == ["Deployment", *traffic, *scalers, "Application"]
+    assert len({s.release_stage for s in SURFACES}) == 4
 
 
 def test_what_an_object_says_of_itself() -> None:
