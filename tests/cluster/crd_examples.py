@@ -279,6 +279,14 @@ OTHER_EXAMPLES = (
         refused=({"verb": "Close"}, {"reason": "Seen!"}, {"incidentUID": "u8"}, {"decidedBy": "bob@example.com"}),
     ),
     RuleExample(
+        kind=IncidentDecision,
+        message="ResetLimits needs a backlog, Contain or Leave, and no other decision has one",
+        spec=DECISION,
+        on_update=False,
+        accepted=(NOTHING, {"verb": "ResetLimits", "backlog": "Leave"}),
+        refused=({"verb": "ResetLimits"}, {"backlog": "Contain"}),
+    ),
+    RuleExample(
         kind=ModelRevision,
         message="model and identity never change",
         spec=REVISION,

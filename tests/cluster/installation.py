@@ -39,6 +39,7 @@ def decision(namespace: str, name: str, *, by: str, verb: str = "Note", incident
         verb=verb,
         decidedBy=by,
         reason="test",
+        **({"backlog": "Leave"} if verb == "ResetLimits" else {}),
     )
 
 

@@ -110,11 +110,13 @@ class World:
         body = incident(name=f"{MODEL}-{number}", **more)
         return self.add({**body, "metadata": {**body["metadata"], "uid": f"uid-of-{MODEL}-{number}"}})
 
-    def approve(self, number: int = 1, *, verb: str = "ApproveRelease", people: Sequence[str] = PEOPLE) -> None:
-        """People decide about an incident."""
+    def approve(
+        self, number: int = 1, *, verb: str = "ApproveRelease", people: Sequence[str] = PEOPLE, **more: str
+    ) -> None:
+        """People decide about an incident; `more` goes into the spec."""
         about = self.read("AIIncident", f"{MODEL}-{number}")["metadata"]
         for user in people:
-            spec = {"incidentName": about["name"], "incidentUID": about["uid"], "verb": verb, "decidedBy": user}
+            spec = {"incidentName": about["name"], "incidentUID": about["uid"], "verb": verb, "decidedBy": user, **more}
             name = f"{about['name']}-{verb.lower()}-{user}"
             metadata = {"name": name, "uid": f"uid-of-{name}"}
             self.add({"kind": "IncidentDecision", "metadata": metadata, "spec": {**spec, "reason": "looked at it"}})

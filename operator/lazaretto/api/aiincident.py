@@ -199,6 +199,15 @@ class EvidenceReference(ApiModel):
     """What it lacks, and why."""
 
 
+class LimitStop(ApiModel):
+    """A limit kept the incident from being contained without a person."""
+
+    limit: ShortText
+    """Field of the policy's `spec.limits`; empty: none by itself, but one had tripped before and was not reset."""
+    at: Timestamp
+    """When it did so first."""
+
+
 class AIIncidentStatus(ApiModel):
     """What Lazaretto made of the incident and did about it."""
 
@@ -222,6 +231,8 @@ class AIIncidentStatus(ApiModel):
     times: IncidentTimes = IncidentTimes()
     containment: ContainmentReference | None = None
     evidence: EvidenceReference | None = None
+    limited: LimitStop | None = None
+    """The limit that stopped it, as long as nobody has reset it, and afterwards as a record."""
     commander: Annotated[str, Field(max_length=256)] = ""
     """Who took command."""
     approvals: Annotated[list[CountedApproval], Field(max_length=16), Atomic()] = []

@@ -17,7 +17,9 @@ Verb = Literal[
     "FalsePositive",
     "Note",
     "Close",
+    "ResetLimits",
 ]
+Backlog = Literal["Contain", "Leave"]
 
 RBAC_VERBS: dict[Verb, str] = {
     "Acknowledge": "command",
@@ -27,6 +29,7 @@ RBAC_VERBS: dict[Verb, str] = {
     "ApproveRelease": "release",
     "FalsePositive": "release",
     "Close": "close",
+    "ResetLimits": "reset",
 }
 """The custom verb on `aiincidents` that each decision needs; admission checks it."""
 
@@ -34,7 +37,13 @@ RBAC_VERBS: dict[Verb, str] = {
 class IncidentDecisionSpec(ApiModel):
     """Who decides what about which incident."""
 
-    rules = (Rule("self == oldSelf", "a decision never changes; create another one"),)
+    rules = (
+        Rule("self == oldSelf", "a decision never changes; create another one"),
+        Rule(
+            "(self.verb == 'ResetLimits') == has(self.backlog)",
+            "ResetLimits needs a backlog, Contain or Leave, and no other decision has one",
+        ),
+    )
 
     incident_name: Name
     """The AIIncident in this namespace."""
@@ -46,6 +55,9 @@ class IncidentDecisionSpec(ApiModel):
     """Your own user name as the API server knows it; admission refuses any other."""
     reason: Text
     """Why. Kept with the incident."""
+    backlog: Backlog | None = None
+    """With ResetLimits, which resets every tripped limit of the namespace: what becomes of the incidents that a limit
+    has stopped. Contain: they are decided again. Leave: each waits for an ApproveContainment of its own."""
 
 
 class IncidentDecision(Resource):

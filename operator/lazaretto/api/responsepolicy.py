@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lazaretto.api.meta import ApiModel, Condition, Duration, LabelMap, Name, Resource
-from lazaretto.api.schema import Column, KindFacts, ListMap, ListSet, Rule
+from lazaretto.api.meta import ApiModel, Condition, Duration, LabelMap, Name, Resource, ShortText, Timestamp
+from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 from lazaretto.api.taxonomy import Category, Impact, Mode, Severity
 
 
@@ -84,11 +84,27 @@ class ReleaseRule(ApiModel):
 
 
 class Limits(ApiModel):
-    """How far containment goes without asking a person. An absent limit does not limit."""
+    """How far containment goes without asking a person. An absent limit does not limit.
+
+    A limit counts what is done in the namespace by whatever policy or person. It keeps a policy from holding a
+    further model by itself: one that is held already may be held further, people may always approve, and no release
+    waits for it. Once a limit has tripped, no policy of the namespace that has limits holds a further model by itself
+    until a person decides ResetLimits.
+    """
 
     concurrent_models: Annotated[int, Field(ge=1, le=10000)] | None = None
-    """The policy holds no further model by itself while this many models of the namespace are held, by
-    whatever policy or person. A model that is held already may be held further; people may always approve."""
+    """Models that may be held at the same time."""
+    percent_of_models: Annotated[int, Field(ge=1, le=100)] | None = None
+    """The same as a share of the namespace's ProtectedModels, rounded down, but never less than one model."""
+    per_hour: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """Incidents whose containment may begin within an hour."""
+    per_sender_per_hour: Annotated[int, Field(ge=1, le=10000)] | None = None
+    """The same for the incidents of one sender, as the receiver authenticated it; incidents that did not come through
+    the receiver count as one sender. When it trips, it stops that sender's incidents alone."""
+    cool_down: Duration | None = None
+    """A model that was released less than this ago is not held again by itself, as in `30m`. Stops nothing else."""
+    sev1_passes: bool = False
+    """True: an incident of SEV1 is contained whatever the limits say."""
 
 
 class ResponsePolicySpec(ApiModel):
@@ -118,13 +134,25 @@ class ResponsePolicySpec(ApiModel):
     limits: Limits = Limits()
 
 
+class TrippedLimit(ApiModel):
+    """A limit that was reached, and that nobody has reset."""
+
+    limit: ShortText
+    """Its field in `spec.limits`."""
+    sender: ShortText = ""
+    """Whose incidents it stops; empty: everybody's."""
+    at: Timestamp
+
+
 class ResponsePolicyStatus(ApiModel):
     """Whether the policy is understood."""
 
     observed_generation: int = 0
     state: Annotated[str, Field(max_length=32)] = ""
-    """For display only: Ready, or Degraded when the condition Accepted is False."""
+    """For display only: Ready, LimitReached, or Degraded when the condition Accepted is False."""
     conditions: Annotated[list[Condition], Field(max_length=8), ListMap(("type",))] = []
+    tripped: Annotated[list[TrippedLimit], Field(max_length=32), Atomic()] = []
+    """Limits that stop automatic containment until somebody decides ResetLimits."""
 
 
 class ResponsePolicy(Resource):

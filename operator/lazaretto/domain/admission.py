@@ -21,7 +21,7 @@ NAMESPACE = "lazaretto-system"
 """Where the manifests install our accounts."""
 
 ENFORCED: Mapping[str, str] = {
-    "lazaretto-decisions": "7395fbedecf42c9c",
+    "lazaretto-decisions": "e104a73d3873ba61",
     "lazaretto-decisions-kept": "edf79590686e3152",
     "lazaretto-fence-definitions": "480093637b3fbe86",
     "lazaretto-fence-evidence": "4d90bc6956fdeede",
@@ -31,7 +31,7 @@ ENFORCED: Mapping[str, str] = {
     "lazaretto-fence-routes": "76e4b2fd13a5c389",
     "lazaretto-fence-services": "3ac69b58bf75bd71",
     "lazaretto-fence-workloads": "b1a2efb572714ba7",
-    "lazaretto-incident-creators": "7f6f33e38d779081",
+    "lazaretto-incident-creators": "e49167baac30b2f6",
     "lazaretto-journal": "1512238ad92d5722",
 }
 """Digest of each policy as it is shipped."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from lazaretto.api.aiincident import AIIncident
@@ -12,6 +12,7 @@ from lazaretto.api.incidentdecision import IncidentDecision
 from lazaretto.api.modelrevision import ModelRevision
 from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.api.responsepolicy import ResponsePolicy
+from lazaretto.domain.limits import NOTHING_USED, Usage
 from lazaretto.domain.scene import Workload
 
 
@@ -38,8 +39,14 @@ class Case:
     """What may not be read, one sentence each."""
     all_workloads_seen: bool = True
     """Whether no workload of the model is among that."""
-    held_models: Collection[str] = ()
-    """Models of the namespace that are held already."""
+    usage: Usage = NOTHING_USED
+    """What limits are measured against."""
+    released_at: datetime | None = None
+    """When the model was released last."""
+    stands_in: Mapping[str, str] = field(default_factory=dict)
+    """Uids of workloads that stand in for what is held elsewhere, each with what for."""
+    protected: str = ""
+    """Why nothing may be done in this namespace at all; empty where it may."""
     switched_off: str = ""
     """Why nothing may be done without a person."""
 

@@ -92,6 +92,7 @@ def report(
         times=times,
         containment=_reference(verdict.hold, progress, old, incident) if _holds(verdict) else old.containment,
         evidence=old.evidence or progress.snapshot,
+        limited=verdict.limited or old.limited,
         commander=commander,
         approvals=list(verdict.release.counted)[:MOST_APPROVALS] if verdict.release else old.approvals,
         approvals_required=verdict.release.required if verdict.release else old.approvals_required,

@@ -9,9 +9,13 @@ from datetime import datetime
 from lazaretto.api import reasons
 from lazaretto.api.aiincident import AIIncident
 from lazaretto.api.protectedmodel import ProtectedModel
-from lazaretto.api.responsepolicy import PolicyMatch, ResponsePolicy, ResponsePolicyStatus
+from lazaretto.api.responsepolicy import PolicyMatch, ResponsePolicy, ResponsePolicyStatus, TrippedLimit
 from lazaretto.api.taxonomy import Severity
 from lazaretto.domain.conditions import Status, set_condition
+from lazaretto.domain.evidence import Finding, with_abnormal
+from lazaretto.domain.limits import limited
+
+MOST_TRIPPED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,13 @@ def _any_alert(incident: AIIncident, wanted: Mapping[str, str] | None) -> bool:
     return not wanted or any(includes(alert.labels, wanted) for alert in incident.spec.alerts)
 
 
-def review(policy: ResponsePolicy, *, models: Collection[str], now: datetime) -> ResponsePolicyStatus:
-    """The standing of a policy in its namespace, whose ProtectedModels are `models`."""
+def review(
+    policy: ResponsePolicy, *, models: Collection[str], tripped: Iterable[TrippedLimit], now: datetime
+) -> ResponsePolicyStatus:
+    """The standing of a policy in its namespace, whose ProtectedModels are `models`.
+
+    `tripped` are limits that nobody has reset, as this and other objects say it.
+    """
     unknown = sorted(set(policy.spec.match.models) - set(models))
     accepted: tuple[Status, str, str] = ("True", reasons.READY, "every model that it names exists")
     if unknown:
@@ -71,8 +80,30 @@ def review(policy: ResponsePolicy, *, models: Collection[str], now: datetime) ->
         accepted = ("False", reasons.MODEL_NOT_FOUND, text)
     generation = policy.metadata.generation
     conditions = set_condition(policy.status.conditions, reasons.ACCEPTED, *accepted, generation=generation, now=now)
-    state = "Degraded" if unknown else "Ready"
-    return ResponsePolicyStatus(observed_generation=generation, state=state, conditions=conditions)
+    standing = _standing(tripped) if limited(policy.spec.limits) else []
+    conditions = with_abnormal(conditions, reasons.LIMIT_REACHED, _reached(standing), generation=generation, now=now)
+    return ResponsePolicyStatus(
+        observed_generation=generation,
+        state="Degraded" if unknown else "LimitReached" if standing else "Ready",
+        conditions=conditions,
+        tripped=standing,
+    )
+
+
+def _standing(tripped: Iterable[TrippedLimit]) -> list[TrippedLimit]:
+    """One entry for each limit and sender, the first; as many as a status can hold."""
+    first: dict[tuple[str, str], TrippedLimit] = {}
+    for each in sorted(tripped, key=lambda t: t.at):
+        first.setdefault((each.limit, each.sender), each)
+    return list(first.values())[:MOST_TRIPPED]
+
+
+def _reached(standing: Sequence[TrippedLimit]) -> Finding | None:
+    if not standing:
+        return None
+    named = [f"{t.limit} for {t.sender}" if t.sender else t.limit for t in standing]
+    text = f"{', '.join(named)}: no further model is held automatically until somebody decides ResetLimits"
+    return Finding("True", reasons.LIMIT_REACHED, text[:1024])
 
 
 def leading_policy(policies: Sequence[ResponsePolicy], *, model: ProtectedModel) -> ResponsePolicy | None:

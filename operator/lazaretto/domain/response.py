@@ -7,10 +7,11 @@ that is gone, an alert that resolved - none of them lets a compromised model bac
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
 from lazaretto.api import reasons
+from lazaretto.api.aiincident import LimitStop
 from lazaretto.api.containment import Hold
 from lazaretto.api.responsepolicy import ReleaseRule, ResponsePolicy
 from lazaretto.api.taxonomy import Mode
@@ -18,7 +19,7 @@ from lazaretto.domain.approvals import ReleaseVerdict, count, release_verdict, r
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis, diagnose
 from lazaretto.domain.known_good import criteria_of
-from lazaretto.domain.limits import tripped
+from lazaretto.domain.limits import Question, Stop, stop
 from lazaretto.domain.policy import PolicyChoice, choose_policy
 from lazaretto.domain.proposal import propose
 from lazaretto.domain.severity import Assessment, assess, merge_floors
@@ -58,6 +59,8 @@ class Verdict:
     """The hold to place, or the one that stands."""
     stalled: bool = False
     """A person is needed."""
+    limited: LimitStop | None = None
+    """The limit that stops it."""
 
     @property
     def mode(self) -> Mode | None:
@@ -128,6 +131,8 @@ def _unheld(case: Case, assessment: Assessment, choice: PolicyChoice) -> Verdict
     if spec.target is None:
         message = "no ProtectedModel matches; recorded, nothing is done"
         return Verdict(Step.RECORD, reasons.NO_TARGET, message, assessment, choice)
+    if case.protected:
+        return Verdict(Step.RECORD, reasons.NAMESPACE_PROTECTED, case.protected, assessment, choice, stalled=True)
     if case.model is None:
         message = f"ProtectedModel {spec.target.model} does not exist in this namespace; create it to have this decided"
         return Verdict(Step.RECORD, reasons.MODEL_NOT_FOUND, message, assessment, choice, stalled=True)
@@ -158,10 +163,31 @@ def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, ch
     if case.switched_off and not approvals:
         message = f"automatic action is switched off: {case.switched_off}; needs one ApproveContainment decision"
         return verdict(Step.WAIT, reasons.SWITCHED_OFF, f"{message}; then: {plan}", stalled=True)
-    limit = "" if approvals else tripped(policy.spec.limits, model=case.model_name, held=case.held_models)
-    if limit:
-        return verdict(Step.WAIT, reasons.LIMIT_REACHED, f"{limit}; then: {plan}", stalled=True)
+    if approvals:
+        return verdict(Step.CONTAIN, reasons.CONTAINING, plan)
+    if needed := _needed_elsewhere(case, policy, hold):
+        message = f"{needed}; needs one ApproveContainment decision; then: {plan}"
+        return verdict(Step.WAIT, reasons.STANDS_IN, message, stalled=True)
+    if limit := _limit(case, policy, assessment):
+        found = verdict(Step.WAIT, reasons.LIMIT_REACHED, f"{limit.text}; {_REMEDY}; then: {plan}", stalled=True)
+        return replace(found, limited=limit.record)
     return verdict(Step.CONTAIN, reasons.CONTAINING, plan)
+
+
+_REMEDY = "needs one ApproveContainment decision, or ResetLimits for all of the namespace"
+
+
+def _needed_elsewhere(case: Case, policy: ResponsePolicy, hold: Hold) -> str:
+    """What the containment would take the ground from, unless the policy accepts a full outage."""
+    if policy.spec.on_no_known_good == "Zero":
+        return ""
+    found = [f"{w.ref} stands in for {case.stands_in[w.uid]}" for w in hold.compromised if w.uid in case.stands_in]
+    return "; ".join(found)
+
+
+def _limit(case: Case, policy: ResponsePolicy, assessment: Assessment) -> Stop | None:
+    question = Question(case.incident, case.model_name, assessment.severity, case.released_at, case.now)
+    return stop(policy.spec.limits, question=question, usage=case.usage)
 
 
 def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:

@@ -9,7 +9,7 @@ from datetime import datetime
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lazaretto.api import AIIncident, Containment
+from lazaretto.api import AIIncident, Containment, ResponsePolicy
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.store import Store
 
@@ -31,6 +31,13 @@ class Census(Collector):
         for namespace, count in sorted(Counter(c.metadata.namespace for c in self._store.all(Containment)).items()):
             standing.add_metric([namespace], count)
         yield standing
+        tripped = GaugeMetricFamily(
+            "lazaretto_limits_tripped", "Tripped limits that nobody has reset, as policies say.", labels=["namespace"]
+        )
+        for namespace in sorted({policy.metadata.namespace for policy in self._store.all(ResponsePolicy)}):
+            found = {(t.limit, t.sender) for p in self._store.policies_in(namespace) for t in p.status.tripped}
+            tripped.add_metric([namespace], len(found))
+        yield tripped
         yield GaugeMetricFamily(
             "lazaretto_uncontained_incident_age_seconds",
             "Age of the oldest open SEV1 or SEV2 incident of a model that is not contained, for whatever reason;"

@@ -43,6 +43,7 @@ class Comparison:
     async def work(self) -> None:
         """Learn, and then compare for ever."""
         await self._learn()
+        await self._learn_incidents()
         while True:
             await asyncio.sleep(RELIST_EVERY)
             for kind in KINDS:
@@ -53,7 +54,7 @@ class Comparison:
 
         Watches of different kinds fill up in any order. Without its policy or model a held incident
         seems to need fewer approvals, and without its containment an approved one seems to hold
-        nothing. Incidents may be many, and are not waited for.
+        nothing. Incidents may be many, and are not waited for, except where limits are measured.
         """
         for kind in KINDS:
             while kind is not AIIncident:
@@ -67,16 +68,25 @@ class Comparison:
                 break
         self.learned.set()
 
-    async def _compare(self, kind: type[Resource]) -> None:
+    async def _learn_incidents(self) -> None:
+        while True:
+            if await self._compare(AIIncident):
+                self._store.incidents_known = True
+                return
+            await asyncio.sleep(FIRST_RETRY)
+
+    async def _compare(self, kind: type[Resource]) -> bool:
+        """Whether the API server could be asked."""
         try:
             bodies = await self._api.list(of(kind))
         except ApiError as error:
             log.warning("%s not compared: %s", kind.facts.plural, error)
-            return
+            return False
         present = {str(body["metadata"].get("uid", "")) for body in bodies}
         for obj in [each for each in self._store.all(kind) if each.metadata.uid not in present]:
             await self._confirm_gone(kind, obj)
         await self._take_in(kind, bodies)
+        return True
 
     async def _take_in(self, kind: type[Resource], bodies: Sequence[Mapping[str, Any]]) -> None:
         for body in bodies:

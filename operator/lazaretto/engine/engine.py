@@ -15,17 +15,15 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from lazaretto.api import (
-    AIIncident,
     Containment,
-    IncidentDecision,
     ModelRevision,
     ProtectedModel,
     Resource,
-    ResponsePolicy,
 )
 from lazaretto.api.meta import ObjectMeta
 from lazaretto.engine.account import own_namespace
 from lazaretto.engine.admission import Admission
+from lazaretto.engine.bells import Bells
 from lazaretto.engine.clock import Clock, SystemClock
 from lazaretto.engine.collector import Collector
 from lazaretto.engine.comparison import Comparison
@@ -38,7 +36,7 @@ from lazaretto.engine.report import Reporter
 from lazaretto.engine.rounds import rounds
 from lazaretto.engine.sentry import Sentry
 from lazaretto.engine.status_writer import StatusWriter
-from lazaretto.engine.store import Key, Store, key_of
+from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.survey import Survey
 from lazaretto.engine.switch import Switch
@@ -59,6 +57,7 @@ GIVE_WAY = 0.05
 GIVE_WAY_TIMES = 10
 FIRST_RETRY = 0.1
 LONGEST_RETRY = 5.0
+SYSTEM = ("kube-system", "kube-public", "kube-node-lease")
 EAGER = 3
 """Passes in a row that may follow each other at once."""
 
@@ -81,6 +80,8 @@ class Engine:
     ) -> None:
         clock = clock or SystemClock()
         self.store = Store()
+        self.store.incidents_known = False
+        self.store.protected |= dict.fromkeys(SYSTEM, "namespaces of Kubernetes itself are never acted in")
         self._metrics = metrics or Metrics()
         self._queue: WorkQueue[Key] = WorkQueue()
         self._surveys: WorkQueue[Key] = WorkQueue()
@@ -89,18 +90,29 @@ class Engine:
         self._statuses = StatusWriter(slow, self.store)
         self._events = EventWriter(slow)
         self._opposition = Opposition(self._metrics)
+        self._onset = Onset(onset, self.store, self._statuses) if onset else None
+        self._bells = Bells(
+            self.store, self._queue, surveys=self._surveys, opposition=self._opposition, onset=self._onset
+        )
         self._watches = watches or slow
-        self._sentry = Sentry(self._watches, ring=self._alarm)
-        self._admission = Admission(self._watches, changed=self._ring_held)
+        self._sentry = Sentry(self._watches, ring=self._bells.alarm)
+        self._admission = Admission(self._watches, changed=self._bells.ring_held)
         self._collector = Collector(fast, slow, clock=clock, ring=self._queue.add)
-        self._switch = Switch(self._watches, self.store, changed=self._ring_open)
+        self._switch = Switch(self._watches, self.store, changed=self._bells.ring_open)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
         self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings)
         self._reconciler = Reconciler(
             fast.with_policy(CONTAINMENT),
             self.store,
-            Reporter(self.store, self._statuses, self._events, clock=clock, metrics=self._metrics),
+            Reporter(
+                self.store,
+                self._statuses,
+                self._events,
+                clock=clock,
+                metrics=self._metrics,
+                limited=self._bells.limited,
+            ),
             clock=clock,
             guard=self._sentry.guard,
             changed=self._surveys.add,
@@ -109,7 +121,6 @@ class Engine:
             surroundings=surroundings,
             opposition=self._opposition,
         )
-        self._onset = Onset(onset, self.store, self._statuses) if onset else None
         self._comparison = Comparison(slow, self.store, self.observe)
         self._rung: dict[tuple[type[Resource], str, str], ObjectMeta] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -160,69 +171,16 @@ class Engine:
             if told is not None and _same_spec(newest.metadata, told):
                 # The echo of a status write, or of a write whose answer we have already.
                 return
-        self._ring(newest or known)
+        self._bells.ring(newest or known)
 
     def _unreadable(self, kind: type[Resource], body: Mapping[str, Any]) -> str:
         metadata = body.get("metadata") or {}
         return self.store.unreadable.get((kind.facts.kind, metadata.get("namespace", ""), metadata.get("name", "")), "")
 
-    def _ring(self, about: Resource | None) -> None:
-        """Put the models that an object concerns into the queues."""
-        if about is None:
-            return
-        namespace, name = about.metadata.namespace, about.metadata.name
-        match about:
-            case AIIncident():
-                self._ring_incident(about)
-            case IncidentDecision():
-                incident = self.store.get(AIIncident, namespace, about.spec.incident_name)
-                if incident is not None:
-                    self._summon(key_of(incident))
-            case Containment():
-                self._queue.add((namespace, about.spec.model))
-                self._surveys.add((namespace, about.spec.model))
-            case ModelRevision():
-                self._surveys.add((namespace, about.spec.model))
-            case ProtectedModel():
-                self._summon((namespace, name))
-                self._surveys.add((namespace, name))
-                self._surveys.add((namespace, ""))
-            case ResponsePolicy():
-                self._surveys.add((namespace, ""))
-                for model in self.store.all(ProtectedModel, namespace):
-                    self._summon((namespace, model.metadata.name))
-                    self._surveys.add((namespace, model.metadata.name))
-
-    def _ring_held(self) -> None:
-        """What every containment rests on has changed."""
-        for held in self.store.all(Containment):
-            self._queue.add((held.metadata.namespace, held.spec.model))
-
-    def _ring_open(self) -> None:
-        """What every new containment rests on has changed."""
-        for incident in self.store.all(AIIncident):
-            if incident.status.times.closed_at is None:
-                self._summon(key_of(incident))
-
-    def _ring_incident(self, incident: AIIncident) -> None:
-        urgent = incident.status.times.contained_at is None
-        self._summon(key_of(incident), priority=URGENT if urgent else NORMAL)
-        if self._onset is not None:
-            self._onset.ask(incident)
-
-    def _summon(self, key: Key, *, priority: int = NORMAL) -> None:
-        """An object of ours wants a pass over the model."""
-        self._opposition.summoned(key)
-        self._queue.add(key, priority=priority)
-
-    def _alarm(self, key: Key) -> None:
-        """A held object of the model was changed."""
-        self._opposition.stirred(key)
-        self._queue.add(key, priority=URGENT)
-
     async def _follow_installation(self) -> None:
         """Watch what is installed with our account, once it is known where that lives."""
         namespace = await own_namespace(self._watches)
+        self.store.protected[namespace] = "Lazaretto never acts in the namespace that it runs in"
         await asyncio.gather(self._admission.work(namespace), self._switch.work(namespace))
 
     async def _work(self) -> None:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from datetime import datetime
 
 from lazaretto.api import Containment, reasons
 from lazaretto.api.containment import ContainmentSpec, Hold, JournalTarget
@@ -37,6 +38,7 @@ from lazaretto.engine.standing import standings
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.triage import Known, triage
+from lazaretto.engine.usage import fallbacks_of, stand_ins, uncounted, usage_of
 from lazaretto.errors import Conflict
 from lazaretto.kube.api_server import Api
 
@@ -97,6 +99,8 @@ class Reconciler:
             self._guard(key, ())
             self._opposition.forget(key)
             return NEVER
+        if known.containment is None and uncounted(self._store, key):
+            return SOON
         try:
             known = await self._pruned(known)
         except Conflict:
@@ -104,7 +108,7 @@ class Reconciler:
         live = await self._gather(known)
         now = self._clock.now()
         # From here to the end of the decision nothing is awaited: no other pass decides on the same figures.
-        known = replace(known, held_models=self._store.held_beside(key))
+        known = self._beside(known, live, now)
         decided = triage(
             known,
             workloads=live.workloads,
@@ -114,13 +118,13 @@ class Reconciler:
         )
         current = Pass(known, live, decided, now)
         if decided.holds:
-            self._store.beginning.add(key)
+            self._store.beginning[key] = decided.holds
         try:
             delay = await self._hold(current)
         except Conflict:
             return NOW
         finally:
-            self._store.beginning.discard(key)
+            self._store.beginning.pop(key, None)
         current.orphaned = await orphans(self._api, known)
         self._report(current)
         if current.back is not None and current.back.complete:
@@ -128,6 +132,16 @@ class Reconciler:
         if delay is NEVER and any(verdict.stalled for verdict in decided.verdicts.values()):
             return STALLED
         return delay
+
+    def _beside(self, known: Known, live: Live, now: datetime) -> Known:
+        """What is known, and what the rest of the namespace has to do with it."""
+        key = (known.namespace, known.name)
+        leaning: dict[str, str] = {}
+        if fallbacks := fallbacks_of(self._store, key):
+            scene = scene_of(live, namespace=known.namespace, model=known.name, containment=known.containment)
+            leaning = stand_ins(scene, fallbacks)
+        protected = self._store.protected.get(known.namespace, "")
+        return replace(known, usage=usage_of(self._store, key, now=now), stands_in=leaning, protected=protected)
 
     async def _gather(self, known: Known) -> Live:
         if known.model is None and known.containment is None:

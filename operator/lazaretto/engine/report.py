@@ -7,7 +7,7 @@ it was written loses none of them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from lazaretto.api import AIIncident, Containment, reasons
@@ -52,12 +52,15 @@ class Reporter:
         *,
         clock: Clock,
         metrics: Metrics | None = None,
+        limited: Callable[[str], None] = lambda namespace: None,
     ) -> None:
+        """`limited` is told a namespace once a status there says that a limit has tripped."""
         self._store = store
         self._statuses = statuses
         self._events = events
         self._clock = clock
         self._metrics = metrics or Metrics()
+        self._limited = limited
         self._facts: dict[str, list[Fact]] = {}
         """By uid: a successor of the same name has a history of its own."""
         self._pending: dict[Name, asyncio.Future[None]] = {}
@@ -101,6 +104,8 @@ class Reporter:
                 self._facts.pop(uid, None)
             self._announce(old, new)
             count_changes(self._metrics, old, new, verdict=verdict)
+            if new.status.limited != old.status.limited:
+                self._limited(name[0])
 
         future = self._pending[name] = self._statuses.submit(AIIncident, *name, build, stored=stored)
         future.add_done_callback(lambda done: self._settled(name, done))

@@ -8,7 +8,7 @@ malformed object must not stop the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -23,6 +23,8 @@ from lazaretto.api import (
     Resource,
     ResponsePolicy,
 )
+from lazaretto.api.containment import Hold
+from lazaretto.engine.ledger import Ledger
 
 REMEMBERED = 10_000
 """How many deleted objects are remembered, so that a late event does not bring one back."""
@@ -49,8 +51,13 @@ class Store:
         """(kind, namespace, name) of objects that could not be read, with the reason."""
         self.switched_off = ""
         """Why nothing may be done without a person; empty while the policies decide (`engine/switch.py`)."""
-        self.beginning: set[Key] = set()
-        """Models that a pass is about to hold, and may not have journalled yet; it takes them out again itself."""
+        self.beginning: dict[Key, Sequence[Hold]] = {}
+        """Holds that a pass is about to place, and may not have journalled yet; it takes them out again itself."""
+        self.ledger = Ledger()
+        self.incidents_known = True
+        """Whether all incidents were read that existed at the start; until then, rates cannot be counted."""
+        self.protected: dict[str, str] = {}
+        """Namespaces in which nothing may be done, each with the reason."""
         self._deleted: dict[str, None] = {}
         """Uids of objects that are known to be gone, oldest first."""
 
@@ -76,6 +83,8 @@ class Store:
             # A watch that lags behind our own deletion: what it tells must not be acted upon.
             return new
         self._objects[kind].setdefault(namespace, {})[name] = new
+        if isinstance(new, AIIncident):
+            self.ledger.note(new)
         return new
 
     def drop(self, kind: type[R], namespace: str, name: str, *, uid: str = "") -> None:
@@ -95,7 +104,9 @@ class Store:
 
     def _remove(self, kind: type[Resource], namespace: str, name: str) -> None:
         place = self._objects[kind].get(namespace, {})
-        place.pop(name, None)
+        gone = place.pop(name, None)
+        if isinstance(gone, AIIncident):
+            self.ledger.forget(gone)
         if not place:
             self._objects[kind].pop(namespace, None)
 

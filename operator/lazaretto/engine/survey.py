@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,10 +17,11 @@ from functools import partial
 from lazaretto.api import ModelRevision, ProtectedModel, ResponsePolicy, reasons
 from lazaretto.api.containment import MOST_WORKLOADS
 from lazaretto.api.protectedmodel import ObservedWorkload, ProtectedModelStatus
-from lazaretto.api.responsepolicy import KnownGoodRule
+from lazaretto.api.responsepolicy import KnownGoodRule, ResponsePolicyStatus
 from lazaretto.domain.conditions import set_condition
 from lazaretto.domain.demands import pauses_gitops
 from lazaretto.domain.known_good import Candidate, criteria_of, judge, rank
+from lazaretto.domain.limits import newest_reset, unreset
 from lazaretto.domain.policy import leading_policy, review
 from lazaretto.domain.revision_record import revision_status, revocations, unrecorded
 from lazaretto.domain.scene import Workload
@@ -78,8 +79,14 @@ class Survey:
         """Say on each ResponsePolicy of a namespace whether what it names exists."""
         for policy in self._store.policies_in(namespace):
             models = {model.metadata.name for model in self._store.all(ProtectedModel, namespace)}
-            build = partial(review, models=models, now=self._clock.now())
+            build = partial(self._reviewed, models=models)
             self._statuses.submit(ResponsePolicy, namespace, policy.metadata.name, build)
+
+    def _reviewed(self, policy: ResponsePolicy, *, models: Collection[str]) -> ResponsePolicyStatus:
+        namespace = policy.metadata.namespace
+        reset = newest_reset(self._store.decisions_in(namespace))
+        told = [*policy.status.tripped, *self._store.ledger.tripped(namespace)]
+        return review(policy, models=models, tripped=unreset(told, reset=reset), now=self._clock.now())
 
     async def survey(self, namespace: str, name: str) -> bool:
         """Look at one model; whether nothing is missing. Raises `ApiError` when it could not be read."""
@@ -153,6 +160,8 @@ class Survey:
 
     def _obstacles(self, model: ProtectedModel, live: Live, denied: Sequence[str]) -> list[_Obstacle]:
         found = [_Obstacle(reasons.FORBIDDEN, text, True) for text in (*live.denied, *denied)]
+        if protected := self._store.protected.get(model.metadata.namespace):
+            found.insert(0, _Obstacle(reasons.NAMESPACE_PROTECTED, protected, True))
         found += [_Obstacle(reasons.FORBIDDEN, text, False) for text in live.unread]
         found += [_Obstacle(reasons.WORKLOAD_NOT_FOUND, f"{ref} does not exist", False) for ref in live.missing]
         if not live.workloads:

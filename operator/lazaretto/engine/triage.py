@@ -6,13 +6,14 @@ before it: two incidents of one model never count each other's compromised revis
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from lazaretto.api import AIIncident, Containment, IncidentDecision, ModelRevision, ProtectedModel, ResponsePolicy
 from lazaretto.api.containment import Hold
 from lazaretto.domain.case import Case
+from lazaretto.domain.limits import NOTHING_USED, Usage
 from lazaretto.domain.recurrence import recurred
 from lazaretto.domain.response import Step, Verdict, respond
 from lazaretto.domain.scene import Workload
@@ -30,8 +31,12 @@ class Known:
     policies: Sequence[ResponsePolicy]
     revisions: Sequence[ModelRevision]
     containment: Containment | None
-    held_models: Collection[str] = ()
-    """Other models of the namespace that are held, or about to be."""
+    usage: Usage = NOTHING_USED
+    """What limits are measured against, without this model among those that are held."""
+    stands_in: Mapping[str, str] = field(default_factory=dict)
+    """Uids of workloads that stand in for what another model holds, each with what for."""
+    protected: str = ""
+    """Why nothing may be done in the namespace."""
     switched_off: str = ""
     """Why nothing may be done without a person."""
 
@@ -103,7 +108,10 @@ def _case(
         hold=holds.get(incident.metadata.uid),
         now=now,
         recurred=recurred(incident, others=known.incidents),
-        held_models={*known.held_models, *([known.name] if holds else [])},
+        usage=replace(known.usage, held={*known.usage.held, *([known.name] if holds else [])}),
+        released_at=max((t for i in known.incidents if (t := i.status.times.released_at)), default=None),
+        stands_in=known.stands_in,
+        protected=known.protected,
         switched_off=known.switched_off,
     )
 

@@ -114,15 +114,15 @@ def test_a_policy_concerns_a_model_whatever_the_incident(match: PolicyMatch, con
 
 
 def test_a_policy_that_names_only_models_that_exist_is_ready() -> None:
-    found = review(policy("one", match=PolicyMatch(models=["chat"])), models={"chat", "other"}, now=at(1))
+    found = review(policy("one", match=PolicyMatch(models=["chat"])), models={"chat", "other"}, tripped=(), now=at(1))
     [condition] = found.conditions
     assert (found.state, condition.type, condition.status, condition.reason) == ("Ready", "Accepted", "True", "Ready")
-    assert review(policy("one"), models=(), now=at(1)).state == "Ready"
+    assert review(policy("one"), models=(), tripped=(), now=at(1)).state == "Ready"
 
 
 def test_a_policy_that_names_unknown_models_is_told_which() -> None:
     named = PolicyMatch(models=["zeta", "chat", "beta"])
-    found = review(policy("one", match=named), models=["chat"], now=at(1))
+    found = review(policy("one", match=named), models=["chat"], tripped=(), now=at(1))
     [condition] = found.conditions
     assert (found.state, condition.type, condition.status) == ("Degraded", "Accepted", "False")
     assert condition.reason == "ModelNotFound"
@@ -131,10 +131,10 @@ def test_a_policy_that_names_unknown_models_is_told_which() -> None:
 
 def test_reviewing_a_policy_again_changes_nothing_until_its_models_do() -> None:
     one = policy("one", match=PolicyMatch(models=["chat"]))
-    first = review(one, models=(), now=at(1))
+    first = review(one, models=(), tripped=(), now=at(1))
     reviewed = one.model_copy(update={"status": first})
-    assert review(reviewed, models=(), now=at(2)) == first
-    [mended] = review(reviewed, models=["chat"], now=at(3)).conditions
+    assert review(reviewed, models=(), tripped=(), now=at(2)) == first
+    [mended] = review(reviewed, models=["chat"], tripped=(), now=at(3)).conditions
     assert (mended.status, mended.last_transition_time) == ("True", at(3))
 
 

@@ -12,6 +12,7 @@ from lazaretto.api import reasons
 from lazaretto.api.references import ServiceReference
 from lazaretto.api.responsepolicy import Actions, KnownGoodRule, Limits, ReleaseRule
 from lazaretto.api.taxonomy import Impact
+from lazaretto.domain.limits import Usage
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Workload
 from tests.unit.domain.cases import APPROVE, BAD, GOOD, HOLD, INCIDENT, OBSERVE, REVISIONS, answer, decided
@@ -130,30 +131,30 @@ TABLE: list[tuple[str, Mapping[str, Any], Step, str, str]] = [
         {"switched_off": "x", "hold": HOLD, "decisions": decided("ApproveRelease", "alice", "bob")},
         *(Step.RELEASE, reasons.RELEASING, ""),
     ),
-    ("limit not reached", {"policies": [LIMITED], "held_models": {"a"}}, Step.CONTAIN, reasons.CONTAINING, MOVE),
+    ("limit not reached", {"policies": [LIMITED], "usage": Usage(held={"a"})}, Step.CONTAIN, reasons.CONTAINING, MOVE),
     (
-        *("limit reached", {"policies": [LIMITED], "held_models": {"a", "b"}}, Step.WAIT, reasons.LIMIT_REACHED),
+        *("limit reached", {"policies": [LIMITED], "usage": Usage(held={"a", "b"})}, Step.WAIT, reasons.LIMIT_REACHED),
         "limit concurrentModels: 2 of 2 models are held; needs one ApproveContainment decision",
     ),
     (
         "limit reached, approved",
-        {"policies": [LIMITED], "held_models": {"a", "b"}, "decisions": decided("ApproveContainment", "alice")},
+        {"policies": [LIMITED], "usage": Usage(held={"a", "b"}), "decisions": decided("ApproveContainment", "alice")},
         *(Step.CONTAIN, reasons.CONTAINING, MOVE),
     ),
     (
         "limit reached, the model is held already",
-        {"policies": [LIMITED], "held_models": {"a", "chat"}},
+        {"policies": [LIMITED], "usage": Usage(held={"a", "chat"})},
         *(Step.CONTAIN, reasons.CONTAINING, MOVE),
     ),
     (
-        *("limit reached, held", {"policies": [LIMITED], "held_models": {"a", "b"}, "hold": HOLD}),
+        *("limit reached, held", {"policies": [LIMITED], "usage": Usage(held={"a", "b"}), "hold": HOLD}),
         *(Step.KEEP, reasons.AWAITING_RELEASE, ""),
     ),
     (
         "limit reached, release approved",
         {
             "policies": [LIMITED],
-            "held_models": {"a", "b"},
+            "usage": Usage(held={"a", "b"}),
             "hold": HOLD,
             "decisions": decided("ApproveRelease", "alice", "bob"),
         },

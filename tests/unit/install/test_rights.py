@@ -58,7 +58,7 @@ GOLDEN = {
     "lazaretto-viewer": grants(GROUP, PLURALS, READ),
     "lazaretto-responder": (
         grants(GROUP, PLURALS, READ)
-        | grants(GROUP, ["aiincidents"], ("create", "command", "contain", "release", "close"))
+        | grants(GROUP, ["aiincidents"], ("create", "command", "contain", "release", "close", "reset"))
         | grants(GROUP, ["incidentdecisions"], ("create",))
     ),
     "lazaretto-attester": grants(GROUP, ["modelrevisions"], (*READ, "create")),
