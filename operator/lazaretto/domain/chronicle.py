@@ -12,7 +12,7 @@ from datetime import datetime
 
 from lazaretto.api import reasons
 from lazaretto.api.aiincident import AIIncident, AIIncidentStatus
-from lazaretto.api.containment import JournalTarget
+from lazaretto.api.containment import Hold, JournalTarget
 from lazaretto.api.incidentdecision import IncidentDecision
 from lazaretto.domain.conditions import is_true
 from lazaretto.domain.contest import Fight, Move
@@ -79,6 +79,15 @@ def _told(status: AIIncidentStatus) -> bool:
     begun = status.times.containment_started_at is not None and status.timeline_count > len(status.timeline)
     pushed_out = begun and all(entry.key != JOURNALLED for entry in status.timeline)
     return pushed_out or status.times.contained_at is not None
+
+
+def growing(before: Hold | None, now: Hold) -> Iterator[Fact]:
+    """What a standing hold has come to hold since it was journalled."""
+    known = {w.uid for w in (before or now).compromised}
+    for workload in now.compromised:
+        if workload.uid not in known:
+            message = f"{workload.ref} runs the held revision, and is held as well"
+            yield Fact(f"grown:{workload.uid}", "Grown", message, object=workload.ref)
 
 
 def interferences(moves: Sequence[Move]) -> Iterator[Fact]:

@@ -18,6 +18,7 @@ from lazaretto.api.taxonomy import Mode
 from lazaretto.domain.approvals import ReleaseVerdict, count, release_verdict, relevant, terms_of
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis, diagnose
+from lazaretto.domain.growth import grown
 from lazaretto.domain.known_good import criteria_of
 from lazaretto.domain.limits import Question, Stop, stop
 from lazaretto.domain.policy import PolicyChoice, choose_policy
@@ -112,12 +113,20 @@ def _held(case: Case, hold: Hold, assessment: Assessment, choice: PolicyChoice) 
         names = ", ".join(a.by for a in release.counted) or "decisions that are gone by now, or by break-glass"
         what = "declared a false positive by" if release.false_positive else "release approved by"
         return Verdict(Step.RELEASE, reasons.RELEASING, f"{what} {names}", assessment, choice, release, hold=hold)
-    hold = hold.model_copy(update=asdict(release.terms))
+    growth = grown(
+        hold.model_copy(update=asdict(release.terms)),
+        workloads=case.workloads,
+        revisions=case.revisions,
+        switched_off=case.switched_off,
+    )
     have, need = len(release.counted), release.required
     message = f"held; release needs {need} approvals of different people, {have} so far"
     if release.reservations:
         message += f"; not counted: {release.reservations}"
-    return Verdict(Step.KEEP, reasons.AWAITING_RELEASE, message, assessment, choice, release, hold=hold)
+    message += f"; {growth.shortfall}" if growth.shortfall else ""
+    left = bool(growth.left)
+    reason = reasons.AWAITING_RELEASE
+    return Verdict(Step.KEEP, reason, message, assessment, choice, release, hold=growth.hold, stalled=left)
 
 
 def _unheld(case: Case, assessment: Assessment, choice: PolicyChoice) -> Verdict:

@@ -63,6 +63,8 @@ def _facts(
         return
     targets = [p.entry for p in current.plans]
     yield from chronicle.acting(incident, targets, journalled_at=progress.journalled_at)
+    if verdict.step is Step.KEEP and verdict.hold is not None:
+        yield from chronicle.growing(current.known.hold_of(incident), verdict.hold)
     yield from current.facts
     if verdict.step is Step.RELEASE:
         yield from (f for p in current.plans for f in chronicle.restoring(p.ref, p.uid, p.restore))
