@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from lazaretto.api.containment import MOST_EVIDENCE_PODS
 from lazaretto.api.meta import ApiModel, Condition, Duration, LabelMap, Name, Resource
 from lazaretto.api.schema import Column, KindFacts, ListMap, ListSet, Rule
 from lazaretto.api.taxonomy import Category, Impact, Mode, Severity
@@ -35,6 +36,9 @@ class Actions(ApiModel):
     """Have the API server refuse every pod of the namespace with an image of a compromised workload, if its template
     names that by digest and the known-good revision does not run it as well. Other models that share the image cannot
     start pods either."""
+    isolate: bool = False
+    """Deny all traffic of the compromised pods by a NetworkPolicy. Needs the ClusterRole `lazaretto-isolation` bound in
+    the namespace, and a network that enforces NetworkPolicies, which no API tells."""
 
 
 class EvidenceRule(ApiModel):
@@ -44,6 +48,9 @@ class EvidenceRule(ApiModel):
     """Store the compromised workloads, their pods and Events, and the alerts, without secrets, when a containment begins."""
     budget: Annotated[str, Field(max_length=3, pattern=r"^([1-9]|[1-5][0-9]|60)s$")] = "10s"
     """How long that may take, `1s` to `60s`. What is not read by then is left out, and said to be missing."""
+    pods: Annotated[int, Field(ge=0, le=MOST_EVIDENCE_PODS)] = 0
+    """So many ready pods of the compromised workloads are kept until the release instead of being stopped: isolated, found
+    by no Service, entered by nobody. They keep their accelerators. Needs the ClusterRole `lazaretto-isolation`."""
 
 
 class KnownGoodRule(ApiModel):
