@@ -10,7 +10,6 @@ import yaml
 
 from lazaretto.api import API_VERSION, GROUP, KINDS
 from lazaretto.api.incidentdecision import RBAC_VERBS
-from lazaretto.api.meta import LABEL_EVIDENCE
 from lazaretto.api.meta import LABEL_PROTECTED as OPT_IN_LABEL
 from lazaretto.domain.switch import SWITCH
 from tests.unit.install.sources import FENCE, NAMESPACE, OPT_IN, POLICIES, documents, kustomization, of_kind, rights
@@ -46,6 +45,10 @@ GOLDEN = {
         | grants("discovery.k8s.io", ["endpointslices"], ("list",))
         | grants("", ["events"], ("list",))
         | grants("", ["configmaps"], ("create",))
+    ),
+    "lazaretto-isolation": (
+        grants("networking.k8s.io", ["networkpolicies"], ("list", "watch", "create", "delete"))
+        | grants("", ["pods"], ("patch", "delete"))
     ),
     "lazaretto-receiver": (
         grants(GROUP, ["protectedmodels"], ("list", "watch"))
@@ -96,7 +99,8 @@ def test_no_role_grants_what_would_be_a_way_to_everything(name: str) -> None:
         "apiextensions.k8s.io",
     }
     # Whoever writes a pod template runs anything there.
-    assert not writes & {("apps", "deployments"), ("apps", "replicasets"), ("", "pods"), ("", "namespaces")}
+    pods = set() if name == "lazaretto-isolation" else {("", "pods")}
+    assert not writes & {("apps", "deployments"), ("apps", "replicasets"), ("", "namespaces"), *pods}
 
 
 def test_rules_have_no_hidden_scope() -> None:
@@ -190,11 +194,11 @@ def test_a_fence_reaches_opted_in_namespaces_and_no_others(name: str) -> None:
     if name == "definitions":
         assert "paramKind" not in spec
         return
-    if name == "evidence":
-        # It takes no parameters, and protects what was kept also where nothing else is fenced.
+    if name in ("evidence", "quarantine"):
+        # It takes no parameters, and protects what was made also where nothing else is fenced.
         assert "paramKind" not in spec
         assert spec["matchConstraints"]["namespaceSelector"] == {"matchLabels": {OPT_IN_LABEL: "true"}}
-        assert spec["matchConstraints"]["objectSelector"]["matchExpressions"][0]["key"] == LABEL_EVIDENCE
+        assert spec["matchConstraints"]["objectSelector"]["matchExpressions"][0]["key"] == f"{GROUP}/{name}"
         return
     assert spec["paramKind"] == {"apiVersion": API_VERSION, "kind": "Containment"}
     assert binding["spec"]["paramRef"] == {"selector": {}, "parameterNotFoundAction": "Allow"}
