@@ -165,10 +165,16 @@ def quarantined(place: Place) -> Place:
 
 def apart(place: Place) -> Place:
     """With a pod that is kept as evidence; waits until admission has heard of it."""
-    place.create(pod(QUARANTINE, name="kept"))
+    if not there(place):
+        place.create(pod(QUARANTINE, name="kept"))
     place.hold(evidencePods=[{"name": "kept", "uid": "u"}])
     until(lambda: denied(lambda: enter(place), "fence-evidence-pods"), what="the pod is fenced")
     return place
+
+
+def there(place: Place) -> bool:
+    """Whether that pod exists already."""
+    return bool(place.cluster.kubectl("get", "pods", "kept", "-n", place.name, "--ignore-not-found"))
 
 
 def enter(place: Place) -> None:
@@ -194,11 +200,7 @@ ATTEMPTS: dict[str, Callable[[Place], object]] = {
     "fence-pods": lambda place: place.create(pod(BAD_LABELS), DRY),
     "fence-services": lambda place: place.create(service(BAD_LABELS), DRY),
     "fence-routes": lambda place: place.patch(ROUTE, weights(90, 10), DRY),
-    "fence-evidence-pods": lambda place: (
-        end(place, DRY)
-        if place.cluster.kubectl("get", "pods", "kept", "-n", place.name, "--ignore-not-found")
-        else end(apart(place), DRY)
-    ),
+    "fence-evidence-pods": lambda place: end(place if there(place) else apart(place), DRY),
     "fence-quarantine": lambda place: place.create(policy(), DRY),
     "fence-definitions": lambda place: place.cluster.kubectl("delete", "crd", "containments.lazaretto.dev", DRY),
     "fence-evidence": lambda place: place.create(evidence(), DRY),
