@@ -38,8 +38,9 @@ class Place:
         place = cls(cluster, f"fence-{uuid.uuid4().hex[:8]}")
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": place.name, "labels": labels}}
         cluster.kubectl("create", "-f", "-", input=json.dumps(namespace))
-        bind = ("create", "rolebinding", "lazaretto-actor", "--clusterrole=lazaretto-actor", "-n", place.name)
-        cluster.kubectl(*bind, f"--serviceaccount={NAMESPACE}:lazaretto-operator")
+        for role in ("lazaretto-actor", "lazaretto-isolation"):
+            bind = ("create", "rolebinding", role, f"--clusterrole={role}", "-n", place.name)
+            cluster.kubectl(*bind, f"--serviceaccount={NAMESPACE}:lazaretto-operator")
         for body in workloads(Shape()):
             cluster.apply(body, namespace=place.name)
         place.scale(0).patch(ROUTE, weights(100, 0)).contain()
@@ -148,6 +149,48 @@ def anew(replicas: int) -> Json:
     return {**body, "metadata": {"name": BAD}, "spec": {**body["spec"], "replicas": replicas}}
 
 
+QUARANTINE = {"lazaretto.dev/quarantine": MODEL}
+
+
+def policy(*, labelled: bool = True) -> Json:
+    """A NetworkPolicy that denies, as the operator makes it, or anybody's."""
+    metadata = {"name": "quarantine", "labels": QUARANTINE if labelled else {}}
+    spec = {"podSelector": {"matchLabels": QUARANTINE}, "policyTypes": ["Ingress", "Egress"]}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+
+
+def quarantined(place: Place) -> Place:
+    return place.create(policy(), as_user=OPERATOR)
+
+
+def apart(place: Place) -> Place:
+    """With a pod that is kept as evidence; waits until admission has heard of it."""
+    if not there(place):
+        place.create(pod(QUARANTINE, name="kept"))
+    place.hold(evidencePods=[{"name": "kept", "uid": "u"}])
+    until(lambda: denied(lambda: enter(place), "fence-evidence-pods"), what="the pod is fenced")
+    return place
+
+
+def there(place: Place) -> bool:
+    """Whether that pod exists already."""
+    return bool(place.cluster.kubectl("get", "pods", "kept", "-n", place.name, "--ignore-not-found"))
+
+
+def enter(place: Place) -> None:
+    place.cluster.kubectl("exec", "kept", "-n", place.name, "--", "true")
+
+
+def end(place: Place, *flags: str) -> None:
+    place.cluster.kubectl("delete", "pod", "kept", "-n", place.name, "--wait=false", *flags)
+
+
+def raw(place: Place, subresource: str, body: Json) -> None:
+    path = f"/api/v1/namespaces/{place.name}/pods/kept/{subresource}"
+    place.cluster.kubectl("create", "--raw", path, "-f", "-", input=json.dumps(body))
+
+
+EVICTION: Json = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "kept"}}
 DRY = "--dry-run=server"
 TEMPLATE = {"spec": {"template": {"metadata": {"annotations": {"changed": "yes"}}}}}
 
@@ -157,6 +200,8 @@ ATTEMPTS: dict[str, Callable[[Place], object]] = {
     "fence-pods": lambda place: place.create(pod(BAD_LABELS), DRY),
     "fence-services": lambda place: place.create(service(BAD_LABELS), DRY),
     "fence-routes": lambda place: place.patch(ROUTE, weights(90, 10), DRY),
+    "fence-evidence-pods": lambda place: end(place if there(place) else apart(place), DRY),
+    "fence-quarantine": lambda place: place.create(policy(), DRY),
     "fence-definitions": lambda place: place.cluster.kubectl("delete", "crd", "containments.lazaretto.dev", DRY),
     "fence-evidence": lambda place: place.create(evidence(), DRY),
     # Under the operator's name, with every right: not to be stopped before.
@@ -180,6 +225,19 @@ TAMPERING: dict[str, Callable[[Place], object]] = {
     "given an owner": lambda p: kept(p).patch(f"configmap/{EVIDENCE}", {"metadata": {"ownerReferences": [OWNER]}}),
 }
 """What is refused about evidence, also to an administrator."""
+
+OPENING: dict[str, Callable[[Place], object]] = {
+    "made up": lambda p: p.create(policy()),
+    "loosened": lambda p: quarantined(p).patch("networkpolicy/quarantine", {"spec": {"egress": [{}]}}),
+    "unlabelled": lambda p: quarantined(p).patch(
+        "networkpolicy/quarantine", {"metadata": {"labels": dict.fromkeys(QUARANTINE)}}
+    ),
+    "labelled": lambda p: p.create(policy(labelled=False)).patch(
+        "networkpolicy/quarantine", {"metadata": {"labels": QUARANTINE}}
+    ),
+    "deleted": lambda p: p.cluster.kubectl("delete", "networkpolicy", "quarantine", "-n", quarantined(p).name),
+}
+"""What is refused about a quarantine, also to an administrator."""
 
 REFUSED: dict[str, tuple[str, Callable[[Place], object]]] = {
     "scale up": ("fence-replicas", lambda place: place.scale(3)),
@@ -210,6 +268,25 @@ REFUSED: dict[str, tuple[str, Callable[[Place], object]]] = {
     "weight": ("fence-routes", lambda p: p.patch(ROUTE, weights(90, 10))),
     "a new route": ("fence-routes", lambda p: p.create(route(BAD))),
     "a new GRPCRoute": ("fence-routes", lambda p: p.create(route(BAD, kind="GRPCRoute"))),
+    "an evidence pod entered": ("fence-evidence-pods", lambda p: enter(apart(p))),
+    "an evidence pod attached to": (
+        "fence-evidence-pods",
+        lambda p: p.cluster.kubectl("attach", "kept", "-n", apart(p).name),
+    ),
+    "an evidence pod deleted": ("fence-evidence-pods", lambda p: end(apart(p))),
+    "an evidence pod deleted with all others": (
+        "fence-evidence-pods",
+        lambda p: p.cluster.kubectl("delete", "pods", "--all", "-n", apart(p).name),
+    ),
+    "an evidence pod evicted": ("fence-evidence-pods", lambda p: raw(apart(p), "eviction", EVICTION)),
+    "an evidence pod taken out of quarantine": (
+        "fence-evidence-pods",
+        lambda p: apart(p).patch("pod/kept", {"metadata": {"labels": dict.fromkeys(QUARANTINE)}}),
+    ),
+    "an evidence pod given an owner": (
+        "fence-evidence-pods",
+        lambda p: apart(p).patch("pod/kept", {"metadata": {"ownerReferences": [OWNER]}}),
+    ),
     "a mirror": ("fence-routes", lambda p: p.create(route(GOOD, mirror=BAD))),
 }
 
@@ -229,6 +306,10 @@ PASSES: dict[str, Callable[[Place], object]] = {
     "less weight": lambda p: p.patch(ROUTE, weights(50, 0)),
     "a route to the good one": lambda p: p.create(route(GOOD)),
     "a route without weight for the bad one": lambda p: p.create(route(BAD, weight=0)),
+    "another pod's deletion": lambda p: (
+        apart(p).create(pod(OTHER)).cluster.kubectl("delete", "pod", "stray", "-n", p.name, "--wait=false")
+    ),
+    "a NetworkPolicy of one's own": lambda p: p.create(policy(labelled=False)),
     "break-glass": lambda p: p.scale(1, "--as-group=system:masters", f"--as-group={BREAK_GLASS}", as_user="ada"),
     "the operator": lambda p: p.operator(wake(p)),
 }

@@ -20,6 +20,7 @@ Object = dict[str, Any]
 
 _OWN = "apis/lazaretto.dev/v1alpha1"
 _GROUPS = {
+    "networkpolicies": "apis/networking.k8s.io/v1",
     "deployments": "apis/apps/v1",
     "horizontalpodautoscalers": "apis/autoscaling/v2",
     "httproutes": "apis/gateway.networking.k8s.io/v1",

@@ -210,10 +210,10 @@ class Stage:
         until(lambda: self.admin.find("serviceaccounts", **account), what="the default ServiceAccount")
 
 
-def opt_in(scene: Scene) -> None:
+def opt_in(scene: Scene, role: str = "lazaretto-actor") -> None:
     """Lets the operator's account act in the namespace, as `manifests/opt-in` does."""
     account = {"kind": "ServiceAccount", "name": "lazaretto-operator", "namespace": "lazaretto-system"}
-    scene.create(_binding("lazaretto-actor", [account]))
+    scene.create(_binding(role, [account]))
 
 
 def let_pause_gitops(scene: Scene) -> None:

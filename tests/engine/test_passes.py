@@ -26,7 +26,7 @@ async def test_nothing_is_touched_before_the_journal_is_stored(begin: Callable[.
     assert (world.specs(), world.containment, operator.guarded) == (world.originals, None, ())
     await operator.once()
     assert world.containment is not None
-    assert [t.uid for t in operator.guarded] == [t.uid for t in world.containment.spec.targets]
+    assert [(t.kind, t.name) for t in operator.guarded] == [(t.kind, t.name) for t in world.containment.spec.targets]
 
 
 async def test_the_guard_and_the_survey_are_told_when_it_begins_and_ends(begin: Callable[..., Operator]) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lazaretto.api import KINDS, AIIncident, Containment, reasons
-from lazaretto.api.containment import JournalTarget
+from lazaretto.api.meta import LABEL_QUARANTINE
 from lazaretto.domain.evidence import Finding
 from lazaretto.domain.fields import Fields
 from lazaretto.engine.collector import Collector
@@ -21,6 +21,7 @@ from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.opposition import Opposition
 from lazaretto.engine.reconciler import NOW, SOON, Reconciler
 from lazaretto.engine.report import Reporter
+from lazaretto.engine.sentry import Watched
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store
 from lazaretto.errors import LazarettoError
@@ -32,6 +33,7 @@ from lazaretto.kube.resource import (
     EVENTS,
     GRPC_ROUTES,
     HTTP_ROUTES,
+    NETWORK_POLICIES,
     OWN,
     PODS,
     ResourceType,
@@ -54,7 +56,12 @@ SURFACES: Mapping[str, Surface] = {
     s.resource.plural: s for s in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES), *OWNERS)
 }
 _TYPES: Mapping[str, ResourceType] = {
-    t.kind: t for t in (*(s.resource for s in SURFACES.values()), *OWN, PODS, EVENTS, CONFIG_MAPS, ENDPOINT_SLICES)
+    t.kind: t
+    for t in (
+        *(s.resource for s in SURFACES.values()),
+        *OWN,
+        *(PODS, EVENTS, CONFIG_MAPS, ENDPOINT_SLICES, NETWORK_POLICIES),
+    )
 }
 _LONGEST = 60
 
@@ -154,7 +161,7 @@ class World:
         name, spec = deployment["metadata"]["name"], deployment["spec"]
         labels = spec["template"]["metadata"]["labels"]
         found = [f"{name}-{number}" for number in range(spec["replicas"])]
-        status = {"phase": "Running"}
+        status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
         return [{"kind": "Pod", "metadata": {"name": n, "labels": labels}, "status": status} for n in found]
 
     def _slice_of(self, service: Object) -> Object:
@@ -170,6 +177,9 @@ class World:
         """Makes these the only objects of a kind."""
         paths = {self.path(kind, body["metadata"]["name"]): body for body in bodies}
         for body in list(self.api.all(_TYPES[kind].plural)):
+            if LABEL_QUARANTINE in (body["metadata"].get("labels") or {}):
+                # No controller owns it any more.
+                continue
             if (path := self.path(kind, body["metadata"]["name"])) not in paths:
                 self.api.delete(path)
         for path, body in paths.items():
@@ -204,7 +214,7 @@ class Operator:
     def __init__(self, world: World, line: FaultyLine | None = None, *, late: bool = False) -> None:
         self.world = world
         self.line = line or FaultyLine(world.api)
-        self.guarded: Sequence[JournalTarget] = ()
+        self.guarded: Sequence[Watched] = ()
         self.changed: list[Key] = []
         self.rung: list[Key] = []
         """Models whose snapshot has come to an end."""
@@ -235,7 +245,7 @@ class Operator:
         self._lanes = [asyncio.create_task(each) for each in work]
         self.hear()
 
-    def _guard(self, key: Key, targets: Sequence[JournalTarget]) -> None:
+    def _guard(self, key: Key, targets: Sequence[Watched]) -> None:
         self.guarded = targets
 
     async def stop(self) -> None:

@@ -45,6 +45,9 @@ MOST_SUPERSEDED = 4
 MOST_IMAGES = 32
 MOST_CUT_OFF = 64
 """Services that admission keeps routes away from."""
+MOST_EVIDENCE_PODS = 3
+MOST_QUARANTINES = 32
+"""NetworkPolicies for one model."""
 
 
 class CompromisedWorkload(WorkloadIdentity):
@@ -54,6 +57,13 @@ class CompromisedWorkload(WorkloadIdentity):
     """Labels by which it owns its pods. Empty when the known-good revision's pods carry all of them as well."""
     pod_labels: LabelMap = {}
     """Labels of its pods when the hold began: a Service that selects some of them, and nothing else, leads there."""
+
+
+class EvidencePod(ApiModel):
+    """A pod that is kept from being stopped, with no label left by which anything would find it."""
+
+    name: Name
+    uid: Uid
 
 
 class KnownGood(ApiModel):
@@ -94,6 +104,12 @@ class Hold(ApiModel):
     scale_to_zero: bool = True
     pause_gitops: bool = Field(default=False, alias="pauseGitOps")
     """Whether Flux and Argo CD are kept from syncing what is held."""
+    isolate: bool = False
+    """Whether a NetworkPolicy denies all traffic of the compromised pods."""
+    keep_pods: Annotated[int, Field(ge=0, le=MOST_EVIDENCE_PODS)] = 0
+    """Ready pods to be kept as evidence when the workloads are scaled to zero."""
+    evidence_pods: Annotated[list[EvidencePod], Field(max_length=MOST_EVIDENCE_PODS), Atomic()] = []
+    """Those that are: nobody gets into them, changes or deletes them."""
     since: Timestamp
     approvals: Annotated[int, Field(ge=1, le=5)] = 1
     """Different people who must approve the release: the most that was ever asked for while the hold stood."""
@@ -169,6 +185,8 @@ class ContainmentSpec(ApiModel):
     """Uids of objects whose restore was verified."""
     cut_off: Annotated[list[Name], Field(max_length=MOST_CUT_OFF), ListSet()] = []
     """Services that lead to compromised workloads alone: no route may send to them."""
+    quarantine: Annotated[list[Name], Field(max_length=MOST_QUARANTINES), ListSet()] = []
+    """NetworkPolicies that the operator makes for the model, recorded before it makes them."""
 
 
 class TargetProof(ApiModel):

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from lazaretto.api.containment import MOST_EVIDENCE_PODS
 from lazaretto.api.meta import ApiModel, Condition, Duration, LabelMap, Name, Resource, ShortText, Timestamp
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 from lazaretto.api.taxonomy import Category, Impact, Mode, Severity
@@ -38,6 +39,9 @@ class Actions(ApiModel):
     pause_gitops: bool = Field(default=False, alias="pauseGitOps")
     """Have Flux leave each held object alone, and Argo CD every Application of this namespace that owns one: with it,
     all that the Application syncs. Needs the ClusterRole `lazaretto-gitops` bound in the namespace."""
+    isolate: bool = False
+    """Deny all traffic of the compromised pods by a NetworkPolicy. Needs the ClusterRole `lazaretto-isolation` bound in
+    the namespace, and a network that enforces NetworkPolicies, which no API tells."""
 
 
 class EvidenceRule(ApiModel):
@@ -47,6 +51,9 @@ class EvidenceRule(ApiModel):
     """Store the compromised workloads, their pods and Events, and the alerts, without secrets, when a containment begins."""
     budget: Annotated[str, Field(max_length=3, pattern=r"^([1-9]|[1-5][0-9]|60)s$")] = "10s"
     """How long that may take, `1s` to `60s`. What is not read by then is left out, and said to be missing."""
+    pods: Annotated[int, Field(ge=0, le=MOST_EVIDENCE_PODS)] = 0
+    """So many ready pods of the compromised workloads are kept until the release instead of being stopped: isolated, found
+    by no Service, entered by nobody. They keep their accelerators. Needs the ClusterRole `lazaretto-isolation`."""
 
 
 class KnownGoodRule(ApiModel):

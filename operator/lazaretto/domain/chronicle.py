@@ -14,7 +14,7 @@ from lazaretto.api import reasons
 from lazaretto.api.aiincident import AIIncident, AIIncidentStatus
 from lazaretto.api.containment import Hold, JournalTarget
 from lazaretto.api.incidentdecision import IncidentDecision
-from lazaretto.domain.conditions import is_true
+from lazaretto.domain.conditions import find, is_true
 from lazaretto.domain.contest import Fight, Move
 from lazaretto.domain.fields import ABSENT, Change, Restoration, read_journal, show
 from lazaretto.domain.incident_report import Progress
@@ -165,6 +165,11 @@ def proving(incident: AIIncident, progress: Progress) -> Iterator[Fact]:
     fenced = progress.evidence.fenced
     if fenced is not None and fenced.status == "True" and not is_true(before, reasons.FENCED):
         yield Fact("proved:fenced", "Proved", fenced.message)
+    isolated = progress.evidence.isolated
+    known = find(before, reasons.ISOLATED)
+    if isolated is not None and (known is None or known.reason != isolated.reason):
+        key = f"isolated:{incident.status.timeline_count}:{isolated.reason}"
+        yield Fact(key, "Isolated", f"{isolated.reason}: {isolated.message}")
     moved = progress.evidence.traffic.status == "True" and not is_true(before, reasons.TRAFFIC_SHIFTED)
     if moved and incident.status.times.released_at is None:
         yield Fact("proved:traffic", "Proved", progress.evidence.traffic.message)

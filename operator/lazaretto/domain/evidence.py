@@ -47,6 +47,8 @@ class Evidence:
     objects: tuple[TargetProof, ...]
     fenced: Finding | None = None
     """Whether admission refuses to undo it; None if that was not asked."""
+    isolated: Finding | None = None
+    """How far the compromised pods are cut off from the network; None if nobody wants that."""
 
     def behind(self, fenced: Finding) -> Evidence:
         """The same with what is known of the fence: unless it stands, no more than L1 is proved.
@@ -61,11 +63,20 @@ class Evidence:
             contained = replace(contained, message=text)
         return replace(self, level=level, contained=contained, fenced=fenced)
 
+    def beside(self, isolated: Finding | None, *, kept: str) -> Evidence:
+        """The same with what is known of the quarantine, and of pods that are kept: they run, and are told of."""
+        if not kept:
+            return replace(self, isolated=isolated)
+        contained = replace(self.contained, message=f"{self.contained.message}; {kept}")
+        told = replace(isolated, message=f"{isolated.message}; {kept}") if isolated is not None else None
+        return replace(self, contained=contained, isolated=told)
+
     @property
     def findings(self) -> list[tuple[str, Finding]]:
         """By the types of the conditions that say so."""
         found = [(reasons.CONTAINED, self.contained), (reasons.TRAFFIC_SHIFTED, self.traffic)]
-        return found + ([(reasons.FENCED, self.fenced)] if self.fenced is not None else [])
+        more = [(reasons.FENCED, self.fenced), (reasons.ISOLATED, self.isolated)]
+        return [*found, *((type_, each) for type_, each in more if each is not None)]
 
 
 def with_findings(

@@ -200,8 +200,9 @@ def _standing(verdict: Verdict, progress: Progress, before: Sequence[Condition])
         yield reasons.RELEASED, Finding("True", reasons.RELEASE_VERIFIED, verdict.message)
         yield reasons.CONTAINED, Finding("False", reasons.RELEASE_VERIFIED, "released")
         yield reasons.TRAFFIC_SHIFTED, Finding("False", reasons.RELEASE_VERIFIED, "released")
-        if find(before, reasons.FENCED) is not None:
-            yield reasons.FENCED, Finding("False", reasons.RELEASE_VERIFIED, "released")
+        for type_ in (reasons.FENCED, reasons.ISOLATED):
+            if find(before, type_) is not None:
+                yield type_, Finding("False", reasons.RELEASE_VERIFIED, "released")
         return
     release = Finding("False", verdict.reason, progress.waiting or verdict.message)
     if progress.evidence is not None:

@@ -57,6 +57,8 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         shift_traffic=policy.spec.actions.shift_traffic,
         scale_to_zero=policy.spec.actions.scale_to_zero,
         pause_gitops=policy.spec.actions.pause_gitops,
+        isolate=policy.spec.actions.isolate,
+        keep_pods=policy.spec.evidence.pods if policy.spec.actions.scale_to_zero else 0,
         since=case.now,
         **asdict(terms),
     )
@@ -81,6 +83,10 @@ def _describe(hold: Hold, *, why_not: str) -> str:
         parts.append(f"cut traffic to {bad}; nothing serves instead: no known-good ({why_not})")
     if hold.scale_to_zero:
         parts.append(f"scale {bad} to 0 and hold its autoscalers")
+    if hold.isolate:
+        parts.append(f"deny all traffic of the pods of {bad}")
+    if hold.keep_pods:
+        parts.append(f"keep {hold.keep_pods} of them as evidence")
     if hold.blocked_images:
         parts.append(f"refuse pods with {', '.join(hold.blocked_images)}")
     if hold.pause_gitops:

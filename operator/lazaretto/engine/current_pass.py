@@ -15,6 +15,7 @@ from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.gather import Live
+from lazaretto.engine.isolated import Isolated
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.engine.release import Comeback
 from lazaretto.engine.store import Key, Store
@@ -38,6 +39,7 @@ class Pass:
     """What cannot be held, and why."""
     outcome: Outcome = field(default_factory=Outcome)
     evidence: Evidence | None = None
+    isolated: Isolated = field(default_factory=Isolated)
     back: Comeback | None = None
     contested: str | None = None
     """What is fought over; "" for nothing, None if that is not known."""

@@ -7,7 +7,7 @@ still answer, so it counts as there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from lazaretto.api import reasons
@@ -26,9 +26,18 @@ _FINISHED = ("Succeeded", "Failed")
 
 
 async def prove(
-    api: Api, *, plans: Sequence[ObjectPlan], scene: Scene, demand: Demand, all_workloads_seen: bool = True
+    api: Api,
+    *,
+    plans: Sequence[ObjectPlan],
+    scene: Scene,
+    demand: Demand,
+    all_workloads_seen: bool = True,
+    kept: Collection[str] = (),
 ) -> Evidence:
-    """Read pods and endpoints of the compromised workloads and compare them with what is demanded."""
+    """Read pods and endpoints of the compromised workloads and compare them with what is demanded.
+
+    `kept` are uids of pods that are kept as evidence: they may run, and no endpoint may lead to them.
+    """
     pods, denied = await _pods(api, scene.namespace, demand.compromised)
     endpoints, refused = await _endpoints(api, scene.namespace)
     proofs = {p.uid: p.surface.prove(p.obj) for p in plans if p.wanted and not p.unmet}
@@ -42,7 +51,7 @@ async def prove(
         denied = denied or f"may not read {lost}"
     contained = _contained(demand, plans, pods, denied)
     # Endpoints say nothing as long as it is unknown which pods are compromised.
-    traffic = _traffic(demand, scene, plans, None if denied else endpoints, denied or refused, pods)
+    traffic = _traffic(demand, scene, plans, None if denied else endpoints, denied or refused, pods, kept)
     return Evidence(_overall(contained, plans), contained, traffic, tuple(objects))
 
 
@@ -106,6 +115,7 @@ def _traffic(
     endpoints: Sequence[Object] | None,
     refused: str,
     pods: Mapping[str, Sequence[Object]],
+    kept: Collection[str],
 ) -> Finding:
     if not demand.shift:
         return Finding("Unknown", reasons.NOT_REQUESTED, "the policy does not shift traffic")
@@ -117,7 +127,8 @@ def _traffic(
         return Finding("False", reasons.CONTAINING, f"not yet moved: {', '.join(late)}")
     if endpoints is None:
         return Finding("Unknown", reasons.FORBIDDEN, refused)
-    leading = _leading_to_bad(ways, demand, scene, endpoints, pods)
+    bad = {p["metadata"]["uid"] for found in pods.values() for p in found} | set(kept)
+    leading = _leading_to_bad(ways, endpoints, bad)
     if leading:
         return Finding("False", reasons.CONTAINING, f"endpoints of Service {', '.join(leading)} still lead there")
     unreported = [p for p in ways if p.surface is not SERVICE and p.surface.prove(p.obj).level != "L1"]
@@ -128,15 +139,8 @@ def _traffic(
     return Finding("True", reasons.PROVED, f"{', '.join(p.ref for p in ways)} lead to {where}")
 
 
-def _leading_to_bad(
-    ways: Sequence[ObjectPlan],
-    demand: Demand,
-    scene: Scene,
-    endpoints: Sequence[Object],
-    pods: Mapping[str, Sequence[Object]],
-) -> list[str]:
+def _leading_to_bad(ways: Sequence[ObjectPlan], endpoints: Sequence[Object], bad: Collection[str]) -> list[str]:
     """Moved Services, one of whose serving endpoints is a compromised pod."""
-    bad = {p["metadata"]["uid"] for found in pods.values() for p in found}
     moved = {p.obj["metadata"]["name"] for p in ways if p.surface is SERVICE}
     found = set()
     for piece in endpoints:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from lazaretto.api import Containment, reasons
-from lazaretto.api.containment import ContainmentSpec, Hold, JournalTarget
+from lazaretto.api.containment import ContainmentSpec, Hold
 from lazaretto.domain.demands import demand_of, pauses_gitops
 from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.scene import Demand, Scene
@@ -27,13 +27,15 @@ from lazaretto.engine.current_pass import Pass, cut_off, look_up, names, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
 from lazaretto.engine.interference import interferences
+from lazaretto.engine.isolation import Round
 from lazaretto.engine.journal import Journal
 from lazaretto.engine.opposition import Opposition, Writes, unfinished
 from lazaretto.engine.orphans import orphans
 from lazaretto.engine.plan import gone, plan, surplus
 from lazaretto.engine.proof import prove
-from lazaretto.engine.release import comeback, marked, pruned
+from lazaretto.engine.release import comeback, marked, pruned, waiting_for
 from lazaretto.engine.report import Reporter
+from lazaretto.engine.sentry import Watched
 from lazaretto.engine.standing import standings
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surroundings import Surroundings
@@ -69,7 +71,7 @@ class Reconciler:
         reporter: Reporter,
         *,
         clock: Clock,
-        guard: Callable[[Key, Sequence[JournalTarget]], None],
+        guard: Callable[[Key, Sequence[Watched]], None],
         changed: Callable[[Key], None],
         policies: Callable[[], Finding],
         collector: Collector,
@@ -177,12 +179,14 @@ class Reconciler:
         refused = await self._write(current, writes, undoing=bool(moves), snapshots=snapshots)
         self._collector.submit(snapshots, current)
         # Only now: opening a watch costs a handshake, and the first look at an object rings by itself.
-        self._guard(current.key, containment.spec.targets)
+        self._guard(current.key, [*containment.spec.targets, *current.isolated.watched])
         current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.denied]
         current.outcome.problems += [Problem(reasons.MODEL_TOO_LARGE, text) for text in current.refused]
         if demand.pause_gitops:
             current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.unread]
-        if unfinished(writes, refused=refused):
+        if current.back is not None and current.isolated.leftovers:
+            current.back = waiting_for(current.isolated.leftovers, back=current.back)
+        if unfinished(writes, refused=refused) or current.isolated.restless:
             current.back = replace(current.back, complete=False) if current.back else None
             return self._again(current)
         if any(not h.releasing for h in holds):
@@ -195,9 +199,17 @@ class Reconciler:
         """Send what is not put off, which is still a problem; uids of what was refused, now or before."""
         put_off = self._opposition.put_off(current.key, writes)
         sent = [(p, changes) for p, changes in writes if p.uid not in put_off]
-        current.outcome = await apply(self._api, sent, before_workloads=lambda: self._collector.ready(snapshots))
+        with Round(self._api, self._journal, current) as isolation:
+
+            async def before_workloads() -> None:
+                await asyncio.gather(self._collector.ready(snapshots), isolation.kept())
+
+            current.outcome = await apply(self._api, sent, before_workloads=before_workloads)
+            current.isolated = await isolation.done()
         self._opposition.answered(current.key, sent, current.outcome, undoing=undoing)
-        current.outcome.problems += put_off.values()
+        current.outcome.problems += [*put_off.values(), *current.isolated.problems]
+        current.outcome.stale += current.isolated.stale
+        current.facts += current.isolated.facts
         return put_off.keys() | current.outcome.refused.keys()
 
     def _again(self, current: Pass) -> float:
@@ -205,7 +217,7 @@ class Reconciler:
         outcome = current.outcome
         if outcome.stale:
             return NOW
-        if outcome.written and not outcome.problems:
+        if (outcome.written or current.isolated.written) and not outcome.problems:
             return SOON
         refused = self._opposition.retry_in(current.key)
         return WAITING if refused is None or outcome.written else max(SOON, refused)
@@ -215,10 +227,11 @@ class Reconciler:
     ) -> float | None:
         """Prove what is held, and that admission would refuse to undo it."""
         seen = current.live.all_workloads_seen
-        proving = prove(self._api, plans=current.plans, scene=scene, demand=demand, all_workloads_seen=seen)
+        kept = current.isolated.kept_uids
+        proving = prove(self._api, plans=current.plans, scene=scene, demand=demand, all_workloads_seen=seen, kept=kept)
         policies = self._policies()
         evidence, fenced = await asyncio.gather(proving, prove_fence(self._api, current.plans, policies=policies))
-        current.evidence = evidence.behind(fenced)
+        current.evidence = evidence.behind(fenced).beside(current.isolated.finding, kept=current.isolated.kept)
         delay = NEVER if settled(evidence) and not current.outcome.problems else WAITING
         if fenced.status != "True" and current.young:
             # A hold takes effect in admission some milliseconds after it was stored.
@@ -252,6 +265,7 @@ class Reconciler:
             targets=list((old | {p.uid: p.entry for p in current.plans}).values()),
             cut_off=list(cut_off),
             restored=surplus(current.live, known.containment),
+            quarantine=known.containment.spec.quarantine if known.containment else [],
         )
         stored = await self._journal.write(spec, namespace=known.namespace, current=known.containment)
         if known.containment is None:

@@ -7,7 +7,7 @@ autoscaler that wakes first would undo the restored replica count before it was 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lazaretto.api.containment import MOST_LET_GO, Containment, ContainmentSpec, Hold, JournalTarget
 from lazaretto.domain.demands import out_of_sight
@@ -44,6 +44,12 @@ def comeback(plans: Sequence[ObjectPlan], *, live: Live, containment: Containmen
             break
     finished = [p.uid for p in plans if not p.wanted and not p.restore.changes and not p.surface.settled(p.obj)]
     return Comeback(tuple(writes), "; ".join(waiting), tuple(finished), not waiting)
+
+
+def waiting_for(leftovers: Sequence[str], *, back: Comeback) -> Comeback:
+    """The same step of a release that is not complete before these are gone as well."""
+    told = f"{', '.join(leftovers)} to be gone"
+    return replace(back, waiting=f"{back.waiting}; {told}" if back.waiting else told, complete=False)
 
 
 def marked(

@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from lazaretto.api.containment import JournalTarget
 from lazaretto.engine.store import Key
 from lazaretto.errors import ApiError
 from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import Api
-from lazaretto.kube.resource import ResourceType
+from lazaretto.kube.resource import NETWORK_POLICIES, ResourceType
 from lazaretto.traffic.registry import ROUTES, SERVICE
 from lazaretto.workloads.registry import SCALERS, WORKLOADS
 
@@ -29,7 +28,19 @@ MOST_STREAMS = 600
 _TYPES: dict[str, ResourceType] = {
     surface.resource.kind: surface.resource
     for surface in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES), *OWNERS)
-}
+} | {NETWORK_POLICIES.kind: NETWORK_POLICIES}
+
+
+class Watched(Protocol):
+    """What tells a held object."""
+
+    @property
+    def kind(self) -> str:
+        """Its kind."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
 
 
 class Sentry:
@@ -41,7 +52,7 @@ class Sentry:
         self._posts: dict[Key, dict[str, asyncio.Task[None]]] = {}
         self._full = False
 
-    def guard(self, key: Key, targets: Sequence[JournalTarget]) -> None:
+    def guard(self, key: Key, targets: Sequence[Watched]) -> None:
         """Watch these objects for the model from now on, and no others."""
         posts = self._posts.setdefault(key, {})
         wanted = {f"{t.kind}/{t.name}": t for t in targets if t.kind in _TYPES}
@@ -68,7 +79,7 @@ class Sentry:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _stand(self, key: Key, target: JournalTarget) -> None:
+    async def _stand(self, key: Key, target: Watched) -> None:
         resource = _TYPES[target.kind]
         while True:
             stood = False

@@ -59,6 +59,7 @@ PODS = ResourceType("", "v1", "pods", "Pod")
 EVENTS = ResourceType("", "v1", "events", "Event")
 CONFIG_MAPS = ResourceType("", "v1", "configmaps", "ConfigMap")
 ENDPOINT_SLICES = ResourceType("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+NETWORK_POLICIES = ResourceType("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
 HTTP_ROUTES = ResourceType("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute")
 GRPC_ROUTES = ResourceType("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute")
 ADMISSION_POLICIES = ResourceType(

@@ -10,7 +10,6 @@ import yaml
 
 from lazaretto.api import API_VERSION, GROUP, KINDS
 from lazaretto.api.incidentdecision import RBAC_VERBS
-from lazaretto.api.meta import LABEL_EVIDENCE
 from lazaretto.api.meta import LABEL_PROTECTED as OPT_IN_LABEL
 from lazaretto.domain.switch import SWITCH
 from lazaretto.kube.annotation import ASIDE
@@ -50,6 +49,10 @@ GOLDEN = {
     ),
     "lazaretto-gitops": (
         grants("apps", ["deployments"], ("patch",)) | grants("argoproj.io", ["applications"], (*READ, "patch"))
+    ),
+    "lazaretto-isolation": (
+        grants("networking.k8s.io", ["networkpolicies"], ("list", "watch", "create", "delete"))
+        | grants("", ["pods"], ("patch", "delete"))
     ),
     "lazaretto-receiver": (
         grants(GROUP, ["protectedmodels"], ("list", "watch"))
@@ -100,7 +103,7 @@ def test_no_role_grants_what_would_be_a_way_to_everything(name: str) -> None:
         "apiextensions.k8s.io",
     }
     # Whoever writes a pod template runs anything there. Where one is bound, admission narrows it to annotations.
-    narrowed = {("apps", "deployments")} if name == "lazaretto-gitops" else set()
+    narrowed = {"lazaretto-gitops": {("apps", "deployments")}, "lazaretto-isolation": {("", "pods")}}.get(name, set())
     assert not (writes - narrowed) & {
         ("apps", "deployments"),
         ("apps", "replicasets"),
@@ -229,11 +232,11 @@ def test_a_fence_reaches_opted_in_namespaces_and_no_others(name: str) -> None:
     if name == "definitions":
         assert "paramKind" not in spec
         return
-    if name == "evidence":
-        # It takes no parameters, and protects what was kept also where nothing else is fenced.
+    if name in ("evidence", "quarantine"):
+        # It takes no parameters, and protects what was made also where nothing else is fenced.
         assert "paramKind" not in spec
         assert spec["matchConstraints"]["namespaceSelector"] == {"matchLabels": {OPT_IN_LABEL: "true"}}
-        assert spec["matchConstraints"]["objectSelector"]["matchExpressions"][0]["key"] == LABEL_EVIDENCE
+        assert spec["matchConstraints"]["objectSelector"]["matchExpressions"][0]["key"] == f"{GROUP}/{name}"
         return
     assert spec["paramKind"] == {"apiVersion": API_VERSION, "kind": "Containment"}
     assert binding["spec"]["paramRef"] == {"selector": {}, "parameterNotFoundAction": "Allow"}
