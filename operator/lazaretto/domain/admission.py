@@ -25,7 +25,7 @@ ENFORCED: Mapping[str, str] = {
     "lazaretto-decisions-kept": "edf79590686e3152",
     "lazaretto-fence-definitions": "480093637b3fbe86",
     "lazaretto-fence-evidence": "4d90bc6956fdeede",
-    "lazaretto-fence-operator": "88ac8740a1faff72",
+    "lazaretto-fence-operator": "afd178d7ea35f2db",
     "lazaretto-fence-evidence-pods": "08ee2cd28c9fac13",
     "lazaretto-fence-pods": "dd4a0e143b461e57",
     "lazaretto-fence-quarantine": "88a4dd3a3735f0e3",
