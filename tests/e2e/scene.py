@@ -205,6 +205,8 @@ class Stage:
         scene.create(_binding("lazaretto-responder", users))
         if shape.opted_in:
             opt_in(scene)
+        if shape.isolating:
+            opt_in(scene, "lazaretto-isolation")
         # Pods are refused until the namespace has its ServiceAccount.
         account = {"namespace": scene.namespace, "name": "default"}
         until(lambda: self.admin.find("serviceaccounts", **account), what="the default ServiceAccount")

@@ -40,6 +40,7 @@ class Shape:
         mirror: Whether the route mirrors to the bad revision.
         opted_in: Whether the operator's account may act in the namespace.
         fenced: Whether the API server refuses what would undo a containment.
+        isolating: Whether policies isolate compromised pods, keep one of them, and the ends of logs.
         model: More fields of the ProtectedModel's spec.
         policies: ResponsePolicies by name; the demo's two unless given.
     """
@@ -53,6 +54,7 @@ class Shape:
     mirror: bool = False
     opted_in: bool = True
     fenced: bool = True
+    isolating: bool = False
     model: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -95,6 +97,8 @@ def protection(shape: Shape) -> list[Object]:
     spec |= shape.model
     if shape.policies:
         policies = [_own("ResponsePolicy", name, dict(each)) for name, each in shape.policies.items()]
+    for each in policies if shape.isolating else ():
+        each["spec"] |= {"actions": {"isolate": True}, "evidence": {"pods": 1, "logLines": 20}}
     return [*policies, model]
 
 

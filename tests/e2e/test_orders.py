@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lazaretto.api.meta import LABEL_QUARANTINE
 from tests.cluster.waiting import until
 from tests.e2e.raw_api import Object
 from tests.e2e.scene import Scene, Stage, bare, plain
@@ -18,7 +19,7 @@ from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-CATEGORIES = {1: "DataLeakage", 2: "SystemPromptLeak"}
+CATEGORIES = {1: "DataLeakage", 2: "UnsafeOutput"}
 ONE, EACH = (BAD, BAD), (BAD, GOOD)
 STORIES: dict[str, tuple[Shape, tuple[str, str], tuple[str, ...]]] = {
     "route, both on one, first out first": (Shape(), ONE, ("+1", "+2", "-1", "-2")),
@@ -28,6 +29,8 @@ STORIES: dict[str, tuple[Shape, tuple[str, str], tuple[str, ...]]] = {
     "GRPCRoute, one on each, first out last": (Shape(route="GRPCRoute"), EACH, ("+2", "+1", "-1", "-2")),
     "mirror, one on each, first out first": (Shape(mirror=True), EACH, ("+1", "+2", "-1", "-2")),
     "labels, one after the other": (Shape(by_labels=True), EACH, ("+1", "-1", "+2", "-2")),
+    "isolated, both on one, first out first": (Shape(isolating=True), ONE, ("+1", "+2", "-1", "-2")),
+    "isolated, one on each, first out last": (Shape(isolating=True), EACH, ("+1", "+2", "-2", "-1")),
 }
 Told = dict[str, tuple[dict[str, str], dict[str, str]]]
 """By story: the objects before and after it."""
@@ -40,7 +43,9 @@ def whole(scene: Scene) -> dict[str, str]:
     for plural in TOUCHED:
         for body in scene.all(plural):
             found[f"{plural}/{body['metadata']['name']}"] = plain(bare(body))
-    return found
+    left = [body["metadata"]["name"] for body in scene.all("networkpolicies")]
+    left += [pod["metadata"]["name"] for pod in scene.all("pods") if LABEL_QUARANTINE in pod["metadata"]["labels"]]
+    return found | {"made for isolation": plain(sorted(left))}
 
 
 def tell(scene: Scene, about: tuple[str, str], steps: tuple[str, ...]) -> None:

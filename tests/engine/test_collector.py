@@ -213,7 +213,7 @@ async def test_it_is_taken_once_for_each_incident_and_outlives_the_release(begin
     await again.settle()
     assert stored(world) == first
     assert asked(world).count("create configmaps") == asked(world).count("list events") == 1
-    world.report(2, category="SystemPromptLeak", target={"model": MODEL, "revision": BAD})
+    world.report(2, category="UnsafeOutput", target={"model": MODEL, "revision": BAD})
     await again.settle()
     names = {reference(world, number).config_map for number in (1, 2)}
     assert len(names) == 2
@@ -223,3 +223,40 @@ async def test_it_is_taken_once_for_each_incident_and_outlives_the_release(begin
     assert world.containment is None
     assert {each["metadata"]["name"] for each in stored(world)} == names
     assert world.incident().status.evidence == reference(world)
+
+
+async def test_ends_of_logs_are_kept_where_the_policy_asks_for_them(begin: Callable[..., Operator]) -> None:
+    world = World()
+    rule(world, logLines=20)
+    for body in world.api.all("pods"):
+        world.change("Pod", body["metadata"]["name"], lambda pod: pod.update(spec={"containers": [{"name": "server"}]}))
+    queries = []
+
+    def answer(request: Request) -> Response | None:
+        if called(request) != "get pods/log":
+            return None
+        queries.append(request.query)
+        return Response(200, {}, f"2026-01-02T12:00:00Z told token={SECRET}\n\xff".encode("latin-1"))
+
+    world.api.hook = answer
+    await contained(begin(world))
+    logs = part(world, "logs.json")
+    assert {each["pod"].startswith(BAD) for each in logs} == {True}
+    assert logs[0]["lines"][0] == "2026-01-02T12:00:00Z told token=[redacted]"
+    assert {(each["container"], each["tailLines"]) for each in queries} == {("server", "20")}
+    assert not reference(world).missing
+
+
+async def test_a_log_that_may_not_be_read_is_missing_with_the_role(begin: Callable[..., Operator]) -> None:
+    world = World()
+    rule(world, logLines=20)
+    for body in world.api.all("pods"):
+        world.change("Pod", body["metadata"]["name"], lambda pod: pod.update(spec={"containers": [{"name": "server"}]}))
+    world.api.forbidden.add("get pods/log")
+    await contained(begin(world))
+    assert reference(world).missing.startswith("logs.json: ")
+    assert "ClusterRole lazaretto-isolation" in reference(world).missing
+
+
+async def test_nobody_reads_logs_unasked(begin: Callable[..., Operator]) -> None:
+    assert "get pods/log" not in asked(await contained(begin()))

@@ -111,7 +111,7 @@ def test_a_new_incident_and_a_release_do_not_wait_for_a_fight() -> None:
         world.report()
         await running.contained()
         await fight(running, seconds=1.0, every=MOMENT)
-        world.report(2, category="SystemPromptLeak")
+        world.report(2, category="UnsafeOutput")
         await asyncio.sleep(MOMENT)
         assert world.containment is not None
         assert len(world.containment.spec.holds) == 2

@@ -211,7 +211,7 @@ async def test_what_is_held_stays_held_while_another_incident_is_in_need_of_a_pe
     operator = begin(world)
     await contained(operator, target={"model": MODEL, "revision": BAD})
     held = world.specs()
-    world.report(2, category="SystemPromptLeak", target={"model": MODEL, "revision": GOOD})
+    world.report(2, category="UnsafeOutput", target={"model": MODEL, "revision": GOOD})
     await operator.settle()
     assert world.incident(2).status.state == "Stalled"
     assert world.specs() == held

@@ -350,7 +350,7 @@ async def test_overlapping_incidents_keep_what_the_other_still_asks_for(begin: C
     operator = begin(world)
     await contained(operator)
     name, (pod,) = policy_name(world), kept(world)
-    world.report(2, category="SystemPromptLeak", target={"model": MODEL, "revision": BAD})
+    world.report(2, category="UnsafeOutput", target={"model": MODEL, "revision": BAD})
     await operator.settle()
     assert set(policies(world)) == {name, EVIDENCE}
     world.approve(1)

@@ -17,7 +17,7 @@ from tests.engine.faulty_line import Fault, FaultyLine
 from tests.engine.journal_laws import assert_lawful
 from tests.engine.world import Operator, World
 
-CATEGORIES = {1: "DataLeakage", 2: "SystemPromptLeak", 3: "DataLeakage"}
+CATEGORIES = {1: "DataLeakage", 2: "UnsafeOutput", 3: "DataLeakage"}
 STEPS = ("+1", "+2", "-1", "-2")
 ORDERS = [o for o in itertools.permutations(STEPS) if o.index("+1") < o.index("-1") and o.index("+2") < o.index("-2")]
 ABOUT: dict[str, tuple[str | None, str | None]] = {

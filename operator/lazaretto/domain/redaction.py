@@ -8,6 +8,7 @@ No input raises.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -62,6 +63,23 @@ def free_text(text: str) -> str:
     text = _KNOWN.sub(REDACTED, _USER_INFO.sub(REDACTED, text))
     text = _ASSIGNED.sub(lambda found: found[1] + REDACTED, text)
     return _RUN.sub(_unless_harmless, text)
+
+
+def log_lines(text: str) -> list[str]:
+    """The lines of a log, each with its time in front, without secrets; what a line has of JSON keeps its shape."""
+    return [_log_line(line) for line in _KNOWN.sub(REDACTED, text).splitlines()]
+
+
+def _log_line(line: str) -> str:
+    time, _, said = line.partition(" ")
+    try:
+        value = json.loads(said) if said.startswith("{") and len(said) <= LONGEST else None
+        if isinstance(value, dict):
+            return f"{time} {json.dumps(redacted(value, free=True))}"
+    except (ValueError, RecursionError):
+        # Not JSON, or nobody's honest JSON.
+        pass
+    return free_text(line)
 
 
 def _unless_harmless(run: re.Match[str]) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from lazaretto.api.aiincident import AIIncident
 from lazaretto.api.containment import Hold, JournalTarget
 from lazaretto.api.meta import LABEL_EVIDENCE, LABEL_INCIDENT, LABEL_MODEL, rfc3339
-from lazaretto.domain.redaction import redacted
+from lazaretto.domain.redaction import log_lines, redacted
 
 Object = Mapping[str, Any]
 
@@ -31,8 +31,11 @@ SHARES: Mapping[str, int] = {
     "images.json": 24_000,
     "pods.json": 40_000,
     "events.json": 16_000,
+    "logs.json": 128_000,
 }
-"""Most bytes of each part; all of them and the manifest stay below 256 KiB."""
+"""Most bytes of each part; all of them and the manifest stay below 384 KiB."""
+MOST_LOGS = 16
+"""Containers whose logs are kept."""
 MOST_PODS = 256
 MOST_WHOLE_PODS = 8
 MOST_EVENTS = 64
@@ -40,10 +43,21 @@ MOST_MISSING = 16
 NEVER_READ = (
     "ReplicaSets: no right to read them; pods name theirs in ownerReferences",
     "contents of ConfigMaps and Secrets: no right to read them; workloads name them",
-    "logs: no right to read them",
 )
 """What no snapshot has."""
+NO_LOGS = "logs: not asked for by evidence.logLines, or there was no pod"
 _LABEL = re.compile(r"[^A-Za-z0-9._-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The end of a container's log."""
+
+    pod: str
+    container: str
+    text: str = ""
+    missing: str = ""
+    """Why it could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +73,17 @@ class Material:
     bases: Sequence[JournalTarget]
     pods: Sequence[Object] = ()
     events: Sequence[Object] = ()
+    logs: Sequence[Log] = ()
     missing: Sequence[str] = ()
     """What was to be read and was not, with the reason."""
     late: bool = False
     """Whether the containment had begun to write before anything was read."""
 
-    def filled(self, *, pods: Sequence[Object], events: Sequence[Object], missing: Sequence[str]) -> Material:
+    def filled(
+        self, *, pods: Sequence[Object], events: Sequence[Object], logs: Sequence[Log], missing: Sequence[str]
+    ) -> Material:
         """The same with what was read afterwards."""
-        return replace(self, pods=pods, events=events, missing=missing)
+        return replace(self, pods=pods, events=events, logs=logs, missing=missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +108,7 @@ def name_of_snapshot(incident: AIIncident) -> str:
 def snapshot(material: Material, *, now: datetime) -> Snapshot:
     """The snapshot, taken now."""
     parts: dict[str, str] = {}
-    missing = [*material.missing, *_beyond(material.pods)]
+    missing = [*material.missing, *_beyond(material.pods), *_unread(material.logs)]
     for name, items in _items(material).items():
         parts[name], left_out = _part(items, share=SHARES[name])
         if left_out:
@@ -132,7 +149,36 @@ def _items(material: Material) -> dict[str, list[Any]]:
         "images.json": [_images(pod) for pod in pods[:MOST_PODS]],
         "pods.json": [redacted(pod) for pod in pods[:MOST_WHOLE_PODS]],
         "events.json": [redacted(each) for each in material.events],
+        "logs.json": [_log(each, share=SHARES["logs.json"] // len(material.logs)) for each in material.logs],
     }
+
+
+def containers(pods: Sequence[Object]) -> list[tuple[str, str]]:
+    """Names of pod and container of which logs are kept."""
+    ordered = sorted(pods, key=lambda pod: str(_meta(pod).get("name")))
+    found = [(pod, each) for pod in ordered for each in (pod.get("spec") or {}).get("containers") or ()]
+    return [(str(_meta(pod).get("name")), str(each.get("name"))) for pod, each in found][:MOST_LOGS]
+
+
+def _unread(logs: Sequence[Log]) -> list[str]:
+    lost = [log for log in logs if log.missing]
+    return [f"logs.json: {len(lost)} of {len(logs)} containers: {lost[0].missing}"] if lost else []
+
+
+def _log(log: Log, *, share: int) -> dict[str, Any]:
+    """The newest lines that fit into the share, in their order."""
+    about: dict[str, Any] = {"pod": log.pod, "container": log.container}
+    if log.missing:
+        return about | {"missing": log.missing}
+    lines = log_lines(log.text)
+    kept: list[str] = []
+    room = share - len(_line(about | {"lines": [], "leftOut": len(lines)})) - len(",\n")
+    for line in reversed(lines):
+        room -= len(_line(line)) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    return about | {"lines": kept[::-1], "leftOut": len(lines) - len(kept)}
 
 
 def _beyond(pods: Sequence[Object]) -> list[str]:
@@ -192,7 +238,7 @@ def _manifest(
             for name, text in parts.items()
         },
         "missing": [text[:256] for text in list(missing)[:MOST_MISSING]],
-        "neverRead": NEVER_READ,
+        "neverRead": NEVER_READ if material.logs else (*NEVER_READ, NO_LOGS),
     }
 
 

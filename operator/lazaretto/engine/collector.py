@@ -15,14 +15,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lazaretto.api.aiincident import EvidenceReference
 from lazaretto.domain.durations import parse_duration
-from lazaretto.domain.snapshot import Material, Snapshot, events_about, snapshot
+from lazaretto.domain.quarantine import ROLE
+from lazaretto.domain.snapshot import Log, Material, Snapshot, containers, events_about, snapshot
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.current_pass import Due, Pass, snapshots_due
 from lazaretto.engine.store import Key
-from lazaretto.errors import AlreadyExists, ApiError
+from lazaretto.errors import AlreadyExists, ApiError, Forbidden
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import label_selector
 from lazaretto.kube.resource import CONFIG_MAPS, EVENTS, PODS
@@ -33,6 +35,10 @@ log = logging.getLogger(__name__)
 MANAGER = "lazaretto-evidence"
 PATIENCE = 0.05
 """Seconds that scaling to zero waits for the pods to be read; usually they are before the journal is stored."""
+LARGEST_LOG = 64 * 1024
+"""Bytes after which a log is cut off."""
+LONGEST_LOG = 3.0
+"""Seconds after which a log is given up, so that one node that does not answer costs its own logs alone."""
 READING = 0.6
 """Share of the budget after which what was read is stored."""
 MOST_REMEMBERED = 1000
@@ -44,6 +50,7 @@ class Collection:
 
     due: Due
     pods: asyncio.Task[list[Object]]
+    logs: asyncio.Task[list[Log]]
     material: Material | None = None
     """Set once it waits for its turn."""
     taken: EvidenceReference | None = None
@@ -67,7 +74,9 @@ class Collector:
         for due in snapshots_due(current):
             uid = due.incident.metadata.uid
             if uid not in self._known:
-                self._remember(uid, Collection(due, asyncio.create_task(self._pods(due))))
+                pods = asyncio.create_task(self._pods(due))
+                # At once, while the pods are there, and on a connection that nothing of the containment waits for.
+                self._remember(uid, Collection(due, pods, asyncio.create_task(self._logs(due, pods))))
             found.append(self._known[uid])
         return found
 
@@ -104,11 +113,14 @@ class Collector:
         """Stop reading."""
         for each in self._known.values():
             each.pods.cancel()
+            each.logs.cancel()
 
     def _remember(self, uid: str, collection: Collection) -> None:
         self._known[uid] = collection
         while len(self._known) > MOST_REMEMBERED:
-            self._known.pop(next(iter(self._known))).pods.cancel()
+            oldest = self._known.pop(next(iter(self._known)))
+            oldest.pods.cancel()
+            oldest.logs.cancel()
 
     async def _pods(self, due: Due) -> list[Object]:
         namespace = due.incident.metadata.namespace
@@ -119,6 +131,29 @@ class Collector:
             found |= {uid_of(pod): pod for pod in pods}
         return list(found.values())
 
+    async def _logs(self, due: Due, pods: asyncio.Task[list[Object]]) -> list[Log]:
+        """Ends of the logs, as far as the policy asks for them and they can be read."""
+        if not due.log_lines:
+            return []
+        # Shielded: who gives up waiting for logs has not given up the pods.
+        asked = containers(await asyncio.shield(pods))
+        return list(await asyncio.gather(*(self._log(due, *names) for names in asked)))
+
+    async def _log(self, due: Due, pod: str, container: str) -> Log:
+        namespace = due.incident.metadata.namespace
+        reading = self._slow.logs(
+            namespace=namespace, pod=pod, container=container, lines=due.log_lines, limit=LARGEST_LOG
+        )
+        try:
+            async with asyncio.timeout(LONGEST_LOG):
+                return Log(pod, container, await reading)
+        except TimeoutError:
+            return Log(pod, container, missing=f"not read within {LONGEST_LOG:g} s")
+        except Forbidden as error:
+            return Log(pod, container, missing=f"{error.message[:160]}; {ROLE}")
+        except ApiError as error:
+            return Log(pod, container, missing=error.message[:200])
+
     async def _take(self, collection: Collection) -> EvidenceReference:
         """Read what is left to be read, and store all of it, within the budget."""
         due, material = collection.due, collection.material
@@ -126,12 +161,14 @@ class Collector:
         budget = parse_duration(due.budget, field="spec.evidence.budget").total_seconds()
         end = asyncio.get_running_loop().time() + budget
         namespace = due.incident.metadata.namespace
-        reading = {"pods": collection.pods, "events": asyncio.create_task(self._slow.list(EVENTS, namespace=namespace))}
+        events = asyncio.create_task(self._slow.list(EVENTS, namespace=namespace))
+        reading: dict[str, asyncio.Task[Any]] = {"pods": collection.pods, "events": events, "logs": collection.logs}
         read, missing = await _within(reading, seconds=READING * budget)
         pods = read.get("pods", [])
         material = material.filled(
             pods=pods,
             events=events_about(read.get("events", []), workloads=material.workloads, pods=pods),
+            logs=read.get("logs", []),
             missing=missing,
         )
         made = snapshot(material, now=self._clock.now())
@@ -157,14 +194,14 @@ class Collector:
 
 
 async def _within(
-    reading: Mapping[str, asyncio.Task[list[Object]]], *, seconds: float
-) -> tuple[dict[str, list[Object]], list[str]]:
+    reading: Mapping[str, asyncio.Task[Any]], *, seconds: float
+) -> tuple[dict[str, list[Any]], list[str]]:
     """What was read in that time, and a sentence about everything that was not."""
     try:
         await asyncio.wait(reading.values(), timeout=seconds)
     finally:
         late = {name for name, task in reading.items() if task.cancel()}
-    read: dict[str, list[Object]] = {}
+    read: dict[str, list[Any]] = {}
     missing = []
     for name, task in reading.items():
         if name in late or task.cancelled():

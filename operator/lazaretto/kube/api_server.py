@@ -41,6 +41,9 @@ class Api(Protocol):
     async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str) -> None:
         """Delete the object with this uid; already gone is success."""
 
+    async def logs(self, *, namespace: str, pod: str, container: str, lines: int, limit: int) -> str:
+        """The last lines of a container's log, each with its time, cut off after `limit` bytes."""
+
     def watch(
         self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = ""
     ) -> AsyncIterator[Mapping[str, Any]]:
@@ -100,6 +103,18 @@ class ApiServer:
             await self._send(requests.delete(resource, namespace=namespace, name=name, uid=uid))
         except NotFound:
             return
+
+    async def logs(self, *, namespace: str, pod: str, container: str, lines: int, limit: int) -> str:
+        """See `Api.logs`. Whatever is no text is replaced."""
+        request = requests.logs(namespace=namespace, pod=pod, container=container, lines=lines, limit=limit)
+
+        async def attempt(timeout: float) -> str:
+            response = await self._transport.send(request, timeout=timeout)
+            if (error := error_of(response, request)) is not None:
+                raise error
+            return response.body.decode(errors="replace")
+
+        return await retrying(attempt, policy=self._policy)
 
     async def watch(
         self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import quote, urlencode
 
-from lazaretto.kube.resource import ResourceType
+from lazaretto.kube.resource import PODS, ResourceType
 
 Json = Any
 Body = Mapping[str, Json] | Sequence[Json]
@@ -47,6 +47,12 @@ class Request:
 def get(resource: ResourceType, *, namespace: str, name: str) -> Request:
     """Read one object."""
     return Request("GET", resource.path(namespace=namespace, name=name))
+
+
+def logs(*, namespace: str, pod: str, container: str, lines: int, limit: int) -> Request:
+    """Read the last lines of a container's log, each with its time, cut off after `limit` bytes."""
+    query = {"container": container, "tailLines": str(lines), "limitBytes": str(limit), "timestamps": "true"}
+    return Request("GET", PODS.path(namespace=namespace, name=pod, subresource="log"), query)
 
 
 def label_selector(labels: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazaretto.domain.redaction import REDACTED, free_text, redacted
+from lazaretto.domain.redaction import REDACTED, free_text, log_lines, redacted
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=40),
@@ -147,3 +147,31 @@ def test_whoever_writes_a_text_cannot_keep_us_busy(bit: str, monkeypatch: pytest
     text = bit * (400_000 // len(bit))
     assert isinstance(free_text(text), str)
     assert isinstance(redacted(text), str)
+
+
+TIME = "2026-01-02T12:00:00.1Z"
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("loaded the model in 3 s", "loaded the model in 3 s"),
+        ("[INFO] listening", "[INFO] listening"),
+        ("login with password=hunter2 failed", f"login with password={REDACTED} failed"),
+        ('{"level": "info", "apiKey": "hush", "n": 1}', f'{{"level": "info", "apiKey": "{REDACTED}", "n": 1}}'),
+        ("{not json, token=hush", f"{{not json, token={REDACTED}"),
+        ("{" * 5000, "{" * 5000),
+    ],
+)
+def test_a_line_of_a_log_keeps_its_time_and_loses_its_secrets(said: str, kept: str) -> None:
+    assert log_lines(f"{TIME} {said}\n{TIME} next\n") == [f"{TIME} {kept}", f"{TIME} next"]
+
+
+def test_a_private_key_over_many_lines_of_a_log_goes_altogether() -> None:
+    key = ["-----BEGIN PRIVATE KEY-----", "MIIE/short", "-----END PRIVATE KEY-----", "after"]
+    assert log_lines("\n".join(f"{TIME} {each}" for each in key)) == [f"{TIME} {REDACTED}", f"{TIME} after"]
+
+
+@given(st.text())
+def test_no_log_raises(text: str) -> None:
+    assert all(isinstance(line, str) for line in log_lines(text))

@@ -12,10 +12,20 @@ import pytest
 
 from lazaretto.api import AIIncident
 from lazaretto.api.containment import Hold
-from lazaretto.domain.snapshot import MANIFEST, SHARES, Material, events_about, name_of_snapshot, snapshot
+from lazaretto.domain.snapshot import (
+    MANIFEST,
+    MOST_LOGS,
+    SHARES,
+    Log,
+    Material,
+    containers,
+    events_about,
+    name_of_snapshot,
+    snapshot,
+)
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-LARGEST = 256 * 1024
+LARGEST = 384 * 1024
 POD_UID = "uid-of-pod-{}"
 
 
@@ -115,3 +125,30 @@ def test_events_are_those_of_the_workloads_their_pods_and_the_pods_owners() -> N
     events = [{"involvedObject": {"uid": uid}, "lastTimestamp": str(n)} for n, uid in enumerate(about)]
     found = events_about(events, workloads=[{"metadata": {"uid": "w"}}], pods=[owned])
     assert [each["involvedObject"]["uid"] for each in found] == about[:3]
+
+
+def test_the_newest_lines_of_every_log_are_kept() -> None:
+    long = "\n".join(f"t {number} {'x ' * 100}" for number in range(1000))
+    logs = [Log("bad-1", "server", long), Log("bad-1", "proxy", "t up\n"), Log("bad-2", "server", missing="gone")]
+    made = snapshot(material(logs=logs), now=NOON)
+    server, proxy, lost = json.loads(made.body["data"]["logs.json"])
+    assert server["lines"][-1].startswith("t 999 ")
+    assert len(server["lines"]) + server["leftOut"] == 1000
+    assert server["leftOut"] > 0
+    assert (proxy["lines"], proxy["leftOut"]) == (["t up"], 0)
+    assert lost == {"pod": "bad-2", "container": "server", "missing": "gone"}
+    assert made.missing == ("logs.json: 1 of 3 containers: gone",)
+
+
+def test_logs_of_many_pods_fit() -> None:
+    names = containers([pod(number) for number in range(400)])
+    assert len(names) == MOST_LOGS
+    made = snapshot(material(logs=[Log(*each, "t \u2603\n" * 30_000) for each in names]), now=NOON)
+    assert len(json.loads(made.body["data"]["logs.json"])) == MOST_LOGS
+    assert not made.missing
+    assert sum(map(len, made.body["data"].values())) < LARGEST
+
+
+def test_it_says_why_there_are_no_logs() -> None:
+    never = json.loads(snapshot(material(), now=NOON).body["data"][MANIFEST])["neverRead"]
+    assert any("evidence.logLines" in each for each in never)

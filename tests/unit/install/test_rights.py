@@ -53,6 +53,7 @@ GOLDEN = {
     "lazaretto-isolation": (
         grants("networking.k8s.io", ["networkpolicies"], ("list", "watch", "create", "delete"))
         | grants("", ["pods"], ("patch", "delete"))
+        | grants("", ["pods/log"], ("get",))
     ),
     "lazaretto-receiver": (
         grants(GROUP, ["protectedmodels"], ("list", "watch"))
