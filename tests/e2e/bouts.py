@@ -93,6 +93,11 @@ def held(scene: Scene) -> bool:
     return all(body is not None and holds(body) for holds, body in found) and not pods
 
 
+def _fought_over(scene: Scene) -> bool:
+    """Whether the incident names the workload as what is fought over, beside whatever else."""
+    return f"Deployment/{BAD} was moved" in condition(scene.incident(), "Contested").get("message", "")
+
+
 def fight(
     plane: ControlPlane,
     scenes: Mapping[str, Scene],
@@ -122,7 +127,7 @@ def fight(
         time.sleep(seconds)
         for what, bout in bouts.items():
             # On a slow machine kubectl takes a second for each move, and some are undone together.
-            until(lambda: condition(bout.scene.incident(), "Contested"), what=f"{what} is called a fight")  # noqa: B023
+            until(lambda: _fought_over(bout.scene), what=f"{what} is called a fight")  # noqa: B023
     for what, bout in bouts.items():
         until(lambda: held(bout.scene), what=f"held again after {what}")  # noqa: B023  # called at once
         bout.scene.contained()
