@@ -173,7 +173,7 @@ def _bare_incident(name: str) -> dict[str, Any]:
         "apiVersion": "lazaretto.dev/v1alpha1",
         "kind": "AIIncident",
         "metadata": {"name": name},
-        "spec": {"source": {"type": "Alert"}, "category": "DataLeakage", "alerts": [alert]},
+        "spec": {"source": {"type": "Tool"}, "category": "DataLeakage", "alerts": [alert]},
     }
 
 

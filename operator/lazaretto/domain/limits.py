@@ -22,6 +22,7 @@ OTHERS = "people and tools"
 """The sender of whatever did not come through the receiver, which alone authenticates senders."""
 PER_SENDER = "perSenderPerHour"
 COOL_DOWN = "coolDown"
+_TICK = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -132,14 +133,21 @@ def stop(limits: Limits, *, question: Question, usage: Usage) -> Stop | None:
     for name, check in _LIMITS.items():
         if text := check(limits, question, usage):
             same = before is not None and (reset is None or before.at > reset.at)
-            record = before if same and before and before.limit == name else LimitStop(limit=name, at=question.now)
+            record = (
+                before if same and before and before.limit == name else LimitStop(limit=name, at=_now(question, reset))
+            )
             return Stop(f"limit {name}: {text}", record)
     standing = usage.standing(sender_of(question.incident))
     if standing is not None:
         kept = before if before is not None and (reset is None or before.at > reset.at) else None
         text = f"limit {standing.limit} tripped at {standing.at:%Y-%m-%dT%H:%M:%SZ} and was not reset"
-        return Stop(text, kept or LimitStop(limit="", at=question.now))
+        return Stop(text, kept or LimitStop(limit="", at=_now(question, reset)))
     return _cooling(limits, question)
+
+
+def _now(question: Question, reset: Reset | None) -> datetime:
+    """After the reset that is known of, also where our clock is behind the API server's, which dated it."""
+    return question.now if reset is None else max(question.now, reset.at + _TICK)
 
 
 def _concurrent(limits: Limits, question: Question, usage: Usage) -> str:

@@ -172,6 +172,13 @@ def test_a_stop_keeps_its_moment_until_it_is_reset_and_reached_again() -> None:
     assert getattr(again, "record", None) == LimitStop(limit="concurrentModels", at=NOW)
 
 
+def test_what_trips_after_a_reset_is_dated_after_it_whatever_our_clock_says() -> None:
+    ahead = Reset(at(11), "alice", "Contain")
+    record = getattr(asked(ALL, Usage(held={"a", "b"}, reset=ahead)), "record", None)
+    assert record is not None
+    assert unreset([tripped(hour=8).model_copy(update={"at": record.at})], reset=ahead)
+
+
 @pytest.mark.parametrize(("hours_ago", "stops"), [(0.1, True), (0.49, True), (0.5, False), (3, False)])
 def test_a_model_that_was_released_lately_is_asked_about_and_trips_nothing(hours_ago: float, stops: bool) -> None:
     found = asked(Limits(cool_down="30m"), Usage(), released_at=at(10 - hours_ago))
