@@ -26,11 +26,14 @@ from tests.cluster.toolset import Product, Version, pinned, platform_name, produ
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 MONITORING = ("prometheus", "promtool", "alertmanager", "amtool")
-ALL = tuple(name for product in products() for name in product.programs)
+SELDOM = ("keda-operator",)
+"""Built when a slow test wants them."""
+ALL = tuple(name for product in products() for name in product.programs if name not in SELDOM)
 
 _GATEWAY_CRDS = ("config/crd/standard/*.yaml",)
 _ARGO_CD_CRDS = ("manifests/crds/application-crd.yaml",)
 _KEDA_CRDS = ("config/crd/bases/keda.sh_scaledobjects.yaml",)
+_ALL_KEDA_CRDS = ("config/crd/bases/*.yaml",)
 _KWOK_STAGES = ("kustomize/stage/node/fast/node-*.yaml", "kustomize/stage/pod/fast/pod-*.yaml")
 
 
@@ -93,9 +96,10 @@ def argo_cd_crds(*, say: Callable[[str], None] = say) -> list[Path]:
     return _module_files("github.com/argoproj/argo-cd/v3", folder="argo-cd", patterns=_ARGO_CD_CRDS, say=say)
 
 
-def keda_crds(*, say: Callable[[str], None] = say) -> list[Path]:
-    """Returns the definition of KEDA's ScaledObject."""
-    return _module_files("github.com/kedacore/keda/v2", folder="keda", patterns=_KEDA_CRDS, say=say)
+def keda_crds(*, whole: bool = False, say: Callable[[str], None] = say) -> list[Path]:
+    """Returns the definition of KEDA's ScaledObject, or all of its definitions, which KEDA itself needs."""
+    patterns = _ALL_KEDA_CRDS if whole else _KEDA_CRDS
+    return _module_files("github.com/kedacore/keda/v2", folder="keda", patterns=patterns, say=say)
 
 
 def kwok_stages(*, say: Callable[[str], None] = say) -> list[Path]:

@@ -42,7 +42,7 @@ def test_versions_come_from_the_tool_modules() -> None:
     found = {product.name: str(product.version) for product in products()}
     assert found["kubernetes"] == str(pinned("kubernetes", module="k8s.io/kubernetes"))
     assert found["prometheus"].startswith("3.")
-    assert set(found) == {"kubernetes", "etcd", "kwok", "helm", "prometheus", "alertmanager"}
+    assert set(found) == {"kubernetes", "etcd", "kwok", "helm", "prometheus", "alertmanager", "keda"}
 
 
 @pytest.mark.parametrize(

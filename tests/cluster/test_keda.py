@@ -1,7 +1,7 @@
 """KEDA's own definition of a ScaledObject on a real API server: held, fought over, and given back.
 
-KEDA itself does not run: it takes longer to build than everything else together. What it does when it is paused is
-read from its source (`controllers/keda/scaledobject_controller.go`, 2.20); a test says in its place that it did.
+KEDA itself does not run here, because it takes minutes to build; what it says once it is paused, a test says in its
+place. `tests/e2e/test_keda_operator.py` runs it.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def platform_name() -> tuple[str, str]:
 @functools.cache
 def products() -> tuple[Product, ...]:
     """Returns everything that is described, in the order in which it is built."""
-    return (_kubernetes(), _etcd(), _kwok(), _helm(), _prometheus(), _alertmanager())
+    return (_kubernetes(), _etcd(), _kwok(), _helm(), _prometheus(), _alertmanager(), _keda())
 
 
 def product_of(program: str) -> Product:
@@ -237,4 +237,18 @@ def _alertmanager() -> Product:
         usual_time="2 min on 2 cores",
         module=base,
         absent_files={"ui/app/dist/index.html": _ALERTMANAGER_PAGE},
+    )
+
+
+def _keda() -> Product:
+    base = "github.com/kedacore/keda/v2"
+    version = pinned("keda", module=base)
+    program = Program(f"{base}/cmd/operator", ("--help",), version.same_minor, f"{version.major}.{version.minor}.*")
+    return Product(
+        name="keda",
+        folder="keda",
+        version=version,
+        programs={"keda-operator": program},
+        link_flags="-s -w",
+        usual_time="8 min on 2 cores",
     )
