@@ -8,7 +8,7 @@ from lazaretto.errors import Forbidden
 from lazaretto.kube.request import Request, json_patch
 from lazaretto.kube.resource import PODS
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.fence_stories import OPENING, Json, Place, pod, quarantined
+from tests.cluster.fence_stories import OPENING, Json, Place, apart, pod, quarantined
 from tests.cluster.installation import BREAK_GLASS, OPERATOR, refused
 
 pytestmark = pytest.mark.cluster
@@ -57,3 +57,8 @@ def test_of_a_pod_the_operator_changes_nothing_that_runs(what: str, stray: Place
 
 def test_of_a_pod_the_operator_changes_its_metadata(stray: Place) -> None:
     stray.operator(changing(stray, APART))
+
+
+def test_a_namespace_goes_with_its_quarantine_and_its_evidence(fenced: ControlPlane) -> None:
+    place = apart(quarantined(Place.build(fenced)))
+    fenced.kubectl("delete", "namespace", place.name, "--wait", "--timeout=60s")

@@ -10,8 +10,8 @@ import pytest
 from tests.cluster.audit import AuditLog
 from tests.cluster.waiting import until
 from tests.e2e.ledger import Ledger, named
-from tests.e2e.scene import OPERATOR, Scene, refused
-from tests.e2e.shapes import BAD, MODEL
+from tests.e2e.scene import OPERATOR, Scene, Stage, opt_in, refused
+from tests.e2e.shapes import BAD, MODEL, Shape, policy
 
 pytestmark = pytest.mark.cluster
 
@@ -57,3 +57,17 @@ def test_the_pods_are_told_of_before_they_go_and_nobody_changes_it(scene: Scene,
 def _told(scene: Scene) -> dict[str, object] | None:
     status: dict[str, object] = (scene.incident() or {}).get("status", {})
     return status if status.get("evidence") else None
+
+
+def test_digests_of_config_maps_are_kept_where_policy_and_rights_say_so(stage: Stage) -> None:
+    scene = stage.build(Shape(policies={"p": policy("Automatic", evidence={"configuration": True})}))
+    opt_in(scene, "lazaretto-configuration")
+    scene.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "prompts"}, "data": {"system": "x"}})
+    prompts = {"name": "prompts", "configMap": {"name": "prompts"}}
+    scene.patch("deployments", BAD, {"spec": {"template": {"spec": {"volumes": [prompts]}}}})
+    until(lambda: scene.read("deployments", BAD)["status"].get("updatedReplicas") == 3, what="it is rolled out")
+    scene.report(target={"model": MODEL, "revision": BAD})
+    status = until(lambda: _told(scene), what="the incident knows of its snapshot")
+    kept = scene.read("configmaps", status["evidence"]["configMap"])["data"]
+    (found,) = json.loads(kept["configuration.json"])
+    assert (found["name"], found["sha256"]) == ("prompts", {"system": hashlib.sha256(b"x").hexdigest()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from tests.e2e.shapes import BAD, MODEL
 from tests.engine.edits import contained
 from tests.engine.faulty_line import Call, Fault, FaultyLine
 from tests.engine.memory_api import MemoryApi, Object, called, failure
-from tests.engine.world import Operator, World
+from tests.engine.world import NAMESPACE, Operator, World
 
 SECRET = "Correct-Horse-1"
 
@@ -260,3 +261,24 @@ async def test_a_log_that_may_not_be_read_is_missing_with_the_role(begin: Callab
 
 async def test_nobody_reads_logs_unasked(begin: Callable[..., Operator]) -> None:
     assert "get pods/log" not in asked(await contained(begin()))
+
+
+async def test_digests_of_config_maps_are_kept_where_the_policy_asks_for_them(
+    begin: Callable[..., Operator],
+) -> None:
+    world = World()
+    rule(world, configuration=True)
+
+    def configured(body: Any) -> None:
+        volumes = [{"name": each, "configMap": {"name": each}} for each in ("prompts", "gone")]
+        body["spec"]["template"]["spec"]["volumes"] = volumes
+
+    world.change("Deployment", BAD, configured)
+    world.api.add(f"/api/v1/namespaces/{NAMESPACE}/configmaps/prompts", {"kind": "ConfigMap", "data": {"system": "x"}})
+    world.report()
+    await begin(world).settle()
+    (body,) = (each for each in stored(world) if "manifest.json" in each.get("data", {}))
+    gone, prompts = json.loads(body["data"]["configuration.json"])
+    assert (gone["name"], prompts["name"]) == ("gone", "prompts")
+    assert gone["missing"]
+    assert prompts["sha256"] == {"system": hashlib.sha256(b"x").hexdigest()}

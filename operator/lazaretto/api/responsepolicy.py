@@ -54,6 +54,9 @@ class EvidenceRule(ApiModel):
     pods: Annotated[int, Field(ge=0, le=MOST_EVIDENCE_PODS)] = 0
     """So many ready pods of the compromised workloads are kept until the release instead of being stopped: isolated, found
     by no Service, entered by nobody. They keep their accelerators. Needs the ClusterRole `lazaretto-isolation`."""
+    configuration: bool = False
+    """Keep SHA-256 digests of the ConfigMaps that the compromised workloads name, value by value. Of Secrets nothing is
+    read. Needs the ClusterRole `lazaretto-configuration` bound in the namespace."""
     log_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     """So many of the last lines of each container's log go into the snapshot, without what reads like a credential. None by
     default: a model's logs may hold what its users said. Needs the ClusterRole `lazaretto-isolation`."""

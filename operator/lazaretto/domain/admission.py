@@ -26,7 +26,7 @@ ENFORCED: Mapping[str, str] = {
     "lazaretto-fence-definitions": "480093637b3fbe86",
     "lazaretto-fence-evidence": "4d90bc6956fdeede",
     "lazaretto-fence-operator": "afd178d7ea35f2db",
-    "lazaretto-fence-evidence-pods": "08ee2cd28c9fac13",
+    "lazaretto-fence-evidence-pods": "816448e1946f331a",
     "lazaretto-fence-pods": "dd4a0e143b461e57",
     "lazaretto-fence-quarantine": "88a4dd3a3735f0e3",
     "lazaretto-fence-replicas": "c27f024cf45111b0",

@@ -31,6 +31,7 @@ SHARES: Mapping[str, int] = {
     "images.json": 24_000,
     "pods.json": 40_000,
     "events.json": 16_000,
+    "configuration.json": 32_000,
     "logs.json": 128_000,
 }
 """Most bytes of each part; all of them and the manifest stay below 384 KiB."""
@@ -42,9 +43,10 @@ MOST_EVENTS = 64
 MOST_MISSING = 16
 NEVER_READ = (
     "ReplicaSets: no right to read them; pods name theirs in ownerReferences",
-    "contents of ConfigMaps and Secrets: no right to read them; workloads name them",
+    "contents of ConfigMaps, and Secrets: workloads name them",
 )
 """What no snapshot has."""
+NO_CONFIGURATION = "digests of ConfigMaps: not asked for by evidence.configuration, or none is named"
 NO_LOGS = "logs: not asked for by evidence.logLines, or there was no pod"
 _LABEL = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -74,16 +76,24 @@ class Material:
     pods: Sequence[Object] = ()
     events: Sequence[Object] = ()
     logs: Sequence[Log] = ()
+    configuration: Sequence[Object] = ()
+    """What is kept of ConfigMaps."""
     missing: Sequence[str] = ()
     """What was to be read and was not, with the reason."""
     late: bool = False
     """Whether the containment had begun to write before anything was read."""
 
     def filled(
-        self, *, pods: Sequence[Object], events: Sequence[Object], logs: Sequence[Log], missing: Sequence[str]
+        self,
+        *,
+        pods: Sequence[Object],
+        events: Sequence[Object],
+        logs: Sequence[Log],
+        configuration: Sequence[Object],
+        missing: Sequence[str],
     ) -> Material:
         """The same with what was read afterwards."""
-        return replace(self, pods=pods, events=events, logs=logs, missing=missing)
+        return replace(self, pods=pods, events=events, logs=logs, configuration=configuration, missing=missing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,7 @@ def _items(material: Material) -> dict[str, list[Any]]:
         "images.json": [_images(pod) for pod in pods[:MOST_PODS]],
         "pods.json": [redacted(pod) for pod in pods[:MOST_WHOLE_PODS]],
         "events.json": [redacted(each) for each in material.events],
+        "configuration.json": list(material.configuration),
         "logs.json": [_log(each, share=SHARES["logs.json"] // len(material.logs)) for each in material.logs],
     }
 
@@ -238,7 +249,11 @@ def _manifest(
             for name, text in parts.items()
         },
         "missing": [text[:256] for text in list(missing)[:MOST_MISSING]],
-        "neverRead": NEVER_READ if material.logs else (*NEVER_READ, NO_LOGS),
+        "neverRead": (
+            *NEVER_READ,
+            *(() if material.configuration else (NO_CONFIGURATION,)),
+            *(() if material.logs else (NO_LOGS,)),
+        ),
     }
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazaretto.api.aiincident import EvidenceReference
+from lazaretto.domain.configuration import config_maps_of, digests_of
 from lazaretto.domain.durations import parse_duration
 from lazaretto.domain.quarantine import ROLE
 from lazaretto.domain.snapshot import Log, Material, Snapshot, containers, events_about, snapshot
@@ -154,6 +155,17 @@ class Collector:
         except ApiError as error:
             return Log(pod, container, missing=error.message[:200])
 
+    async def _configuration(self, due: Due, material: Material) -> list[Object]:
+        """Digests of the ConfigMaps that the workloads name, if the policy asks for them."""
+        names = config_maps_of(material.workloads) if due.configuration else []
+        return list(await asyncio.gather(*(self._digests(due.incident.metadata.namespace, name) for name in names)))
+
+    async def _digests(self, namespace: str, name: str) -> Object:
+        try:
+            return digests_of(await self._slow.get(CONFIG_MAPS, namespace=namespace, name=name))
+        except ApiError as error:
+            return {"name": name, "missing": error.message[:200]}
+
     async def _take(self, collection: Collection) -> EvidenceReference:
         """Read what is left to be read, and store all of it, within the budget."""
         due, material = collection.due, collection.material
@@ -161,14 +173,19 @@ class Collector:
         budget = parse_duration(due.budget, field="spec.evidence.budget").total_seconds()
         end = asyncio.get_running_loop().time() + budget
         namespace = due.incident.metadata.namespace
-        events = asyncio.create_task(self._slow.list(EVENTS, namespace=namespace))
-        reading: dict[str, asyncio.Task[Any]] = {"pods": collection.pods, "events": events, "logs": collection.logs}
+        reading: dict[str, asyncio.Task[Any]] = {
+            "pods": collection.pods,
+            "events": asyncio.create_task(self._slow.list(EVENTS, namespace=namespace)),
+            "logs": collection.logs,
+            "configuration": asyncio.create_task(self._configuration(due, material)),
+        }
         read, missing = await _within(reading, seconds=READING * budget)
         pods = read.get("pods", [])
         material = material.filled(
             pods=pods,
             events=events_about(read.get("events", []), workloads=material.workloads, pods=pods),
             logs=read.get("logs", []),
+            configuration=read.get("configuration", []),
             missing=missing,
         )
         made = snapshot(material, now=self._clock.now())

@@ -118,6 +118,7 @@ class Due:
     """What it holds and what is still there."""
     budget: str
     log_lines: int
+    configuration: bool
     late: bool
     """Whether the hold is in the journal already: something may have been written."""
 
@@ -137,5 +138,5 @@ def snapshots_due(current: Pass) -> list[Due]:
         uids, refs = {w.uid for w in hold.compromised}, {w.ref for w in hold.compromised}
         held = [w for w in current.live.workloads if w.uid in uids or w.ref in refs]
         late = hold.incident_uid in journalled
-        found.append(Due(incident, known.name, hold, held, rule.budget, rule.log_lines, late))
+        found.append(Due(incident, known.name, hold, held, rule.budget, rule.log_lines, rule.configuration, late))
     return found

@@ -55,6 +55,7 @@ GOLDEN = {
         | grants("", ["pods"], ("patch", "delete"))
         | grants("", ["pods/log"], ("get",))
     ),
+    "lazaretto-configuration": grants("", ["configmaps"], ("get",)),
     "lazaretto-receiver": (
         grants(GROUP, ["protectedmodels"], ("list", "watch"))
         | grants(GROUP, ["aiincidents"], (*READ, "create", "patch"))
