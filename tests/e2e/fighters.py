@@ -9,15 +9,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.cluster.binaries import binary
 from tests.e2e.raw_api import Object
+from tests.e2e.repeating import Repeating
 from tests.e2e.scene import Scene
 from tests.e2e.shapes import BAD, MODEL, Shape, workloads
 
@@ -85,36 +84,23 @@ def replaced(kubectl: Kubectl) -> Said:
 GITOPS: Mapping[str, Callable[[Kubectl], Said]] = {"apply": applied, "server-side apply": forced, "replace": replaced}
 
 
-class Fighter:
+class Fighter(Repeating):
     """Makes one move again and again, from when it is entered until it is left."""
 
     def __init__(self, move: Callable[[Kubectl], Said], kubectl: Kubectl, *, every: float) -> None:
+        super().__init__(every=every)
         self.said: list[Said] = []
         self._move = move
         self._kubectl = kubectl
-        self._every = every
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._fight, daemon=True)
 
     @property
     def moves(self) -> int:
         """Calls that the API server took."""
         return sum(said.code == 0 for said in self.said)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join(120.0)
-
-    def _fight(self) -> None:
-        while not self._done.is_set():
-            self.said.append(self._move(self._kubectl))
-            self._done.wait(self._every)
+    def once(self) -> None:
+        """One move."""
+        self.said.append(self._move(self._kubectl))
 
 
 def scaled(kubectl: Kubectl) -> Said:

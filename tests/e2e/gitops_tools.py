@@ -6,13 +6,12 @@ looks at the live object, `canProcessApp` of Argo CD's `controller/appcontroller
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.e2e.fighters import FOUGHT, Kubectl, originals
 from tests.e2e.raw_api import Object, plural_of
+from tests.e2e.repeating import Repeating
 from tests.e2e.scene import Scene
 
 OWNER = {"kustomize.toolkit.fluxcd.io/name": "models", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}
@@ -22,10 +21,11 @@ SKIP = "argocd.argoproj.io/skip-reconcile"
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 
-class Syncer:
+class Syncer(Repeating):
     """Applies what lies in Git, object by object; `skips` says of which a round leaves its hands."""
 
     def __init__(self, scene: Scene, kubectl: Kubectl, *, manager: str, skips: Callable[[Object], bool]) -> None:
+        super().__init__(every=0.2)
         self.applied = 0
         self.skipped = 0
         self.git: list[Object] = originals()["items"]
@@ -33,8 +33,6 @@ class Syncer:
         self._kubectl = kubectl
         self._manager = manager
         self._skips = skips
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sync, daemon=True)
 
     def once(self) -> None:
         """One round over everything."""
@@ -46,21 +44,6 @@ class Syncer:
             flags = ("--server-side", "--force-conflicts", f"--field-manager={self._manager}")
             self._kubectl("apply", *flags, "-f", "-", body=body)
             self.applied += 1
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join(60.0)
-
-    def _sync(self) -> None:
-        while not self._done.is_set():
-            self.once()
-            self._done.wait(0.2)
 
 
 def flux(scene: Scene, kubectl: Kubectl) -> Syncer:

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, ShortText, Text, Timestamp, Uid
-from lazaretto.api.references import RouteReference, ServiceReference, WorkloadKind, WorkloadSelector
+from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, ShortText, Text, Timestamp
+from lazaretto.api.references import RouteReference, ServiceReference, WorkloadIdentity, WorkloadSelector
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 from lazaretto.api.taxonomy import Impact
 
@@ -62,12 +62,9 @@ class ProtectedModelSpec(ApiModel):
     """Why the model is exempt."""
 
 
-class ObservedWorkload(ApiModel):
+class ObservedWorkload(WorkloadIdentity):
     """A workload of the model as it was last seen."""
 
-    kind: WorkloadKind
-    name: Name
-    uid: Uid
     revision: Annotated[str, Field(max_length=253)] = ""
     """ModelRevision that it runs."""
     replicas: Annotated[int, Field(ge=0)] = 0
@@ -76,11 +73,6 @@ class ObservedWorkload(ApiModel):
     """Replicas ready."""
     takes_over: Text = ""
     """Whether it could take over from another revision now, and why: `yes: ...` or `no: ...`."""
-
-    @property
-    def ref(self) -> str:
-        """Kind/name, for people."""
-        return f"{self.kind}/{self.name}"
 
 
 class ProtectedModelStatus(ApiModel):

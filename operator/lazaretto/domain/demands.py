@@ -13,13 +13,18 @@ ARGO_CD: Final = "argoproj.io"
 """Group of the objects that sync others."""
 
 
+def standing(holds: Iterable[Hold]) -> list[Hold]:
+    """Those that constrain something: a hold that is being released does not."""
+    return [hold for hold in holds if not hold.releasing]
+
+
 def demand_of(holds: Sequence[Hold], *, workloads: Sequence[Workload]) -> Demand:
     """The union of what the holds demand of the workloads that exist now.
 
     A held workload is recognised by its uid, or by its kind and name: one that was deleted and
     created again is held again, with a base of its own.
     """
-    ordered = sorted((h for h in holds if not h.releasing), key=lambda h: (h.since, h.incident_uid))
+    ordered = sorted(standing(holds), key=lambda h: (h.since, h.incident_uid))
     return union(_single(hold, workloads) for hold in ordered)
 
 

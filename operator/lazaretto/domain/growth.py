@@ -78,4 +78,4 @@ def _named(hold: Hold, workload: Workload) -> bool:
 
 def _is(reference: WorkloadIdentity, workload: Workload) -> bool:
     """By uid, or as one that was made anew under the same kind and name."""
-    return workload.uid == reference.uid or workload.ref == f"{reference.kind}/{reference.name}"
+    return workload.uid == reference.uid or workload.ref == reference.ref

@@ -127,19 +127,18 @@ def stop(limits: Limits, *, question: Question, usage: Usage) -> Stop | None:
     passes = limits.sev1_passes and question.severity == "SEV1"
     if passes or question.model in usage.held or not limited(limits):
         return None
-    before, reset = question.incident.status.limited, usage.reset
-    if before is not None and reset is not None and before.at <= reset.at and reset.backlog == "Leave":
-        return Stop(f"{reset.by} left what limits had stopped to single approvals", before)
+    reset, before = usage.reset, question.incident.status.limited
+    kept = before
+    if before is not None and reset is not None and before.at <= reset.at:
+        if reset.backlog == "Leave":
+            return Stop(f"{reset.by} left what limits had stopped to single approvals", before)
+        kept = None
     for name, check in _LIMITS.items():
         if text := check(limits, question, usage):
-            same = before is not None and (reset is None or before.at > reset.at)
-            record = (
-                before if same and before and before.limit == name else LimitStop(limit=name, at=_now(question, reset))
-            )
-            return Stop(f"limit {name}: {text}", record)
+            same = kept if kept is not None and kept.limit == name else None
+            return Stop(f"limit {name}: {text}", same or LimitStop(limit=name, at=_now(question, reset)))
     standing = usage.standing(sender_of(question.incident))
     if standing is not None:
-        kept = before if before is not None and (reset is None or before.at > reset.at) else None
         text = f"limit {standing.limit} tripped at {standing.at:%Y-%m-%dT%H:%M:%SZ} and was not reset"
         return Stop(text, kept or LimitStop(limit="", at=_now(question, reset)))
     return _cooling(limits, question)

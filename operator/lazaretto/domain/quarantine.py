@@ -16,6 +16,7 @@ from typing import Any
 from lazaretto.api import reasons
 from lazaretto.api.containment import EvidencePod, Hold
 from lazaretto.api.meta import LABEL_MODEL, LABEL_QUARANTINE
+from lazaretto.domain.demands import standing
 from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.scene import Labels
 
@@ -50,11 +51,6 @@ class Quarantine:
         spec = policy.get("spec") or {}
         stated = {"podSelector": spec.get("podSelector"), "policyTypes": sorted(spec.get("policyTypes") or ())[::-1]}
         return stated == self.spec and not spec.get("ingress") and not spec.get("egress")
-
-
-def standing(holds: Iterable[Hold]) -> list[Hold]:
-    """Those that constrain something."""
-    return [hold for hold in holds if not hold.releasing]
 
 
 def quarantines(holds: Sequence[Hold], *, model: str, evidence: bool = False) -> list[Quarantine]:

@@ -43,7 +43,8 @@ class Comparison:
     async def work(self) -> None:
         """Learn, and then compare for ever."""
         await self._learn()
-        await self._learn_incidents()
+        await self._read(AIIncident, "limits are not measured")
+        self._store.incidents_known = True
         while True:
             await asyncio.sleep(RELIST_EVERY)
             for kind in KINDS:
@@ -57,36 +58,31 @@ class Comparison:
         nothing. Incidents may be many, and are not waited for, except where limits are measured.
         """
         for kind in KINDS:
-            while kind is not AIIncident:
-                try:
-                    bodies = await self._api.list(of(kind))
-                except ApiError as error:
-                    log.warning("%s not read yet, nothing is decided until they are: %s", kind.facts.plural, error)
-                    await asyncio.sleep(FIRST_RETRY)
-                    continue
-                await self._take_in(kind, bodies)
-                break
+            if kind is not AIIncident:
+                await self._read(kind, "nothing is decided")
         self.learned.set()
 
-    async def _learn_incidents(self) -> None:
+    async def _read(self, kind: type[Resource], meanwhile: str) -> None:
+        """Take in all of a kind, however long it takes until the API server answers."""
         while True:
-            if await self._compare(AIIncident):
-                self._store.incidents_known = True
-                return
-            await asyncio.sleep(FIRST_RETRY)
+            try:
+                bodies = await self._api.list(of(kind))
+            except ApiError as error:
+                log.warning("%s not read yet, %s until they are: %s", kind.facts.plural, meanwhile, error)
+                await asyncio.sleep(FIRST_RETRY)
+            else:
+                return await self._take_in(kind, bodies)
 
-    async def _compare(self, kind: type[Resource]) -> bool:
-        """Whether the API server could be asked."""
+    async def _compare(self, kind: type[Resource]) -> None:
         try:
             bodies = await self._api.list(of(kind))
         except ApiError as error:
             log.warning("%s not compared: %s", kind.facts.plural, error)
-            return False
+            return
         present = {str(body["metadata"].get("uid", "")) for body in bodies}
         for obj in [each for each in self._store.all(kind) if each.metadata.uid not in present]:
             await self._confirm_gone(kind, obj)
         await self._take_in(kind, bodies)
-        return True
 
     async def _take_in(self, kind: type[Resource], bodies: Sequence[Mapping[str, Any]]) -> None:
         for body in bodies:

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from lazaretto.api.containment import EvidencePod, Hold
 from lazaretto.api.meta import LABEL_QUARANTINE
+from lazaretto.domain.demands import standing
 from lazaretto.domain.evidence_pods import choose, is_ready, set_apart
-from lazaretto.domain.quarantine import standing
 from lazaretto.engine.isolated import Isolated
 from lazaretto.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from lazaretto.kube.api_server import Api, Object

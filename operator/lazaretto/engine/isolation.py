@@ -15,6 +15,7 @@ from typing import Self
 from lazaretto.api import reasons
 from lazaretto.api.containment import MOST_QUARANTINES, Hold
 from lazaretto.domain.conditions import find
+from lazaretto.domain.demands import standing
 from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.quarantine import (
     Quarantine,
@@ -24,7 +25,6 @@ from lazaretto.domain.quarantine import (
     labels_at_stake,
     not_told_apart,
     quarantines,
-    standing,
 )
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.evidence_pods import Chosen, EvidencePods

@@ -17,7 +17,7 @@ from datetime import datetime
 
 from lazaretto.api import Containment, reasons
 from lazaretto.api.containment import ContainmentSpec, Hold
-from lazaretto.domain.demands import demand_of, pauses_gitops
+from lazaretto.domain.demands import demand_of, pauses_gitops, standing
 from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
@@ -189,7 +189,7 @@ class Reconciler:
         if unfinished(writes, refused=refused) or current.isolated.restless:
             current.back = replace(current.back, complete=False) if current.back else None
             return self._again(current)
-        if any(not h.releasing for h in holds):
+        if standing(holds):
             return await self._read_back(current, containment, scene=scene, demand=demand)
         return WAITING
 
@@ -282,7 +282,7 @@ class Reconciler:
         if current.journal is None or containment.spec != current.journal.spec:
             # Another writer was here: what this pass saw restored may be held again.
             return NOW
-        staying = [h for h in containment.spec.holds if not h.releasing]
+        staying = standing(containment.spec.holds)
         if not staying:
             await self._journal.remove(containment)
             self._guard(current.key, ())
@@ -306,6 +306,6 @@ class Reconciler:
     def _report(self, current: Pass) -> None:
         """Hand every open incident's new standing, and the containment's, to the status lane."""
         ended = self._opposition.ended(current.key) if current.back is not None and current.back.complete else ()
-        for standing in standings(current, taken=self._collector.taken, ended=ended):
-            self._reporter.incident(standing)
+        for each in standings(current, taken=self._collector.taken, ended=ended):
+            self._reporter.incident(each)
         self._reporter.containment(current)

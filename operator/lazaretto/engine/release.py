@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from lazaretto.api.containment import MOST_LET_GO, Containment, ContainmentSpec, Hold, JournalTarget
-from lazaretto.domain.demands import out_of_sight
+from lazaretto.domain.demands import out_of_sight, standing
 from lazaretto.domain.fields import Change
 from lazaretto.engine.gather import Live
 from lazaretto.engine.plan import ObjectPlan
@@ -90,6 +90,5 @@ def _blind(live: Live, containment: Containment) -> str:
     """
     if live.denied:
         return "; ".join(live.denied)
-    standing = [h for h in containment.spec.holds if not h.releasing]
-    lost = [ref for hold in standing for ref in out_of_sight(hold, workloads=live.workloads)]
+    lost = [ref for hold in standing(containment.spec.holds) for ref in out_of_sight(hold, workloads=live.workloads)]
     return f"{', '.join(lost)} is held by another incident and does not exist" if lost else ""

@@ -235,9 +235,7 @@ def _best(candidates: _Candidates) -> tuple[str, str]:
 def _observed(candidate: Candidate) -> ObservedWorkload:
     workload = candidate.workload
     return ObservedWorkload(
-        kind=workload.identified.kind,
-        name=workload.name,
-        uid=workload.uid,
+        **workload.identified.model_dump(),
         revision=candidate.revision.metadata.name if candidate.revision else "",
         replicas=workload.replicas,
         ready=workload.ready,

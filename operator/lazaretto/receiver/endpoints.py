@@ -29,7 +29,7 @@ from lazaretto.receiver.credentials import TokenFiles, certificate_name
 from lazaretto.receiver.matching import Matcher
 from lazaretto.receiver.refusal import Refusal
 from lazaretto.receiver.settings import Settings
-from lazaretto.receiver.store import IncidentStore, Outcome
+from lazaretto.receiver.store import IncidentStore, Outcome, shown
 from lazaretto.receiver.strict_json import parse
 from lazaretto.signals.alertmanager import Batch, read_posted, read_webhook
 
@@ -37,7 +37,6 @@ WEBHOOK_PATH = "/api/v1/alertmanager"
 POSTED_PATH = "/api/v2/alerts"
 
 _PARSED_IN_PLACE = 32 * 1024
-_NAMES_LOGGED = 10
 
 _log = logging.getLogger(__name__)
 
@@ -146,10 +145,5 @@ def _report(request: web.BaseRequest, *, batch: Batch, outcome: Outcome, sender:
     _log.info(
         "%s (%s): %d firing, %d resolved, %d cut off by the sender; created %s; extended %s; failed %s",
         *(_where(request), sender, firing, len(batch.alerts) - firing, batch.missing),
-        *(_names(names) for names in (outcome.created, outcome.extended, outcome.failed)),
+        *(shown(names) for names in (outcome.created, outcome.extended, outcome.failed)),
     )
-
-
-def _names(names: list[str]) -> str:
-    shown = ", ".join(names[:_NAMES_LOGGED]) or "none"
-    return f"{shown} and {len(names) - _NAMES_LOGGED} more" if len(names) > _NAMES_LOGGED else shown

@@ -18,7 +18,7 @@ from lazaretto.domain.alert import Alert
 from lazaretto.errors import InvalidInput, LazarettoError
 from lazaretto.receiver.matching import Matcher
 from lazaretto.receiver.settings import MIB, Settings
-from lazaretto.receiver.store import IncidentStore
+from lazaretto.receiver.store import IncidentStore, shown
 from lazaretto.receiver.strict_json import parse
 from lazaretto.signals.alertmanager import read_listed
 from lazaretto.signals.alertmanager_api import AlertmanagerApi
@@ -95,7 +95,7 @@ class Pull:
         if outcome.created or outcome.extended:
             _log.warning(
                 "%s: alerts fire that no webhook brought; created %s; extended %s. Look at Alertmanager's route to us",
-                *(self.sender, ", ".join(outcome.created) or "none", ", ".join(outcome.extended) or "none"),
+                *(self.sender, shown(outcome.created), shown(outcome.extended)),
             )
 
     def _failed(self, reason: str) -> None:

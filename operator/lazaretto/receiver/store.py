@@ -31,6 +31,7 @@ FIELD_MANAGER = "lazaretto-receiver"
 _TRIES = 8
 _AT_ONCE = 16
 _FEW = 8
+_NAMES_LOGGED = 10
 _ENDED = ("Released", "Closed")
 
 _log = logging.getLogger(__name__)
@@ -43,6 +44,12 @@ class Outcome:
     created: list[str] = field(default_factory=list)
     extended: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+
+def shown(names: Sequence[str]) -> str:
+    """Names of an outcome for a line of the log, the first few of many."""
+    first = ", ".join(names[:_NAMES_LOGGED]) or "none"
+    return f"{first} and {len(names) - _NAMES_LOGGED} more" if len(names) > _NAMES_LOGGED else first
 
 
 def read_incident(body: Mapping[str, Any]) -> KnownIncident:
