@@ -17,7 +17,7 @@ from lazaretto.domain.pace import LONGEST_PAUSE
 from lazaretto.domain.timeline import KEPT, Timeline, broken_at
 from lazaretto.engine import status_writer
 from lazaretto.engine.engine import TICK
-from lazaretto.engine.opposition import BURST, CALM, EVERY
+from lazaretto.engine.opposition import BURST, CALM, EVERY, SERIES
 from lazaretto.kube.request import Request
 from lazaretto.kube.transport import Response
 from tests.e2e.shapes import BAD, MODEL
@@ -87,7 +87,8 @@ def test_a_fast_fighter_is_undone_within_a_fraction_of_a_second_and_at_a_bounded
         passed = sum(max(MOMENT, each) for each in stood)
         most = BURST + passed / EVERY + 1
         asked = counted(running, since=begun)
-        assert most / 2 < asked[SCALE] <= most
+        assert most / 2 < asked[SCALE] <= 2 * most, "undos at once, and those of passes"
+        assert asked["get containments"] <= most + SERIES, "the journal, before each undo at once"
         assert asked["list services"] <= 2 * most, "passes, and the surveys between them"
         await running.contained()
 
@@ -247,6 +248,6 @@ def test_a_fighter_whose_moves_may_not_be_undone_does_not_make_a_busy_loop() -> 
         for number in range(6000):
             running.world.change("Deployment", BAD, replicas(3 + number % 2))
             await asyncio.sleep(MOMENT)
-        assert counted(running, since=begun)[SCALE] <= BURST + 60.0 / EVERY + 1
+        assert counted(running, since=begun)[SCALE] <= 1 + BURST + 60.0 / EVERY + 1, "after the first, passes alone"
 
     run(story)

@@ -12,6 +12,7 @@ from lazaretto.engine import sentry
 from lazaretto.engine.sentry import PAUSE, Sentry
 from lazaretto.engine.store import Key
 from lazaretto.kube.api_server import ApiServer
+from lazaretto.kube.surface import Object
 from tests.e2e.shapes import BAD, GOOD, MODEL
 from tests.engine.memory_api import failure
 from tests.engine.travelling_time import travelling
@@ -34,7 +35,12 @@ class Post:
     def __init__(self) -> None:
         self.world = World()
         self.rung: list[Key] = []
-        self.sentry = Sentry(ApiServer(self.world.api, policy=ONCE), ring=self.rung.append)
+        self.moved: list[tuple[Key, Object, int]] = []
+        """Each with how often it had rung by then."""
+        self.sentry = Sentry(ApiServer(self.world.api, policy=ONCE), ring=self.rung.append, moved=self._take)
+
+    async def _take(self, key: Key, obj: Object) -> None:
+        self.moved.append((key, obj, len(self.rung)))
 
     async def guard(self, *targets: JournalTarget, key: Key = KEY) -> list[Key]:
         self.sentry.guard(key, targets)
@@ -88,6 +94,22 @@ def test_watching_begins_with_a_bell_because_something_may_have_moved_before() -
         assert await post.guard(target("Deployment", BAD)) == [], "a watch that stands is not begun again"
         post.world.remove("Deployment", BAD)
         assert await post.heard() == [KEY]
+
+    posted(story)
+
+
+def test_an_object_is_handed_on_as_it_is_now_and_one_that_is_gone_is_not() -> None:
+    async def story(post: Post) -> None:
+        await post.guard(target("Deployment", BAD))
+        post.touch("Deployment", BAD)
+        await post.heard()
+        now = post.world.read("Deployment", BAD)
+        assert post.moved[-1] == (KEY, now, 0), "the bell comes after"
+        assert len(post.moved) == 2
+        post.world.api.tell("deployments", {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "900"}}})
+        post.world.remove("Deployment", BAD)
+        await post.heard()
+        assert len(post.moved) == 2
 
     posted(story)
 

@@ -24,6 +24,7 @@ from lazaretto.engine.report import Reporter
 from lazaretto.engine.sentry import Watched
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store
+from lazaretto.engine.undo import Undo
 from lazaretto.errors import LazarettoError
 from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import ApiServer
@@ -229,6 +230,7 @@ class Operator:
         statuses, events = StatusWriter(api, self.store), EventWriter(api)
         self.reporter = Reporter(self.store, statuses, events, clock=NoonClock())
         self.opposition = Opposition()
+        self.undo = Undo(api, self.opposition)
         self.collector = Collector(api, api, clock=NoonClock(), ring=self.rung.append)
         self.reconciler = Reconciler(
             api,
@@ -239,6 +241,7 @@ class Operator:
             changed=self.changed.append,
             policies=lambda: self.policies,
             opposition=self.opposition,
+            undo=self.undo,
             collector=self.collector,
         )
         work = (statuses.work(), statuses.work(), events.work(), self.collector.work())

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lazaretto.api import AIIncident, Containment, reasons
-from lazaretto.api.containment import MOST_CUT_OFF, Hold
+from lazaretto.api.containment import MOST_CUT_OFF, ContainmentSpec, Hold
 from lazaretto.api.responsepolicy import EvidenceRule
+from lazaretto.domain.contest import Move
 from lazaretto.domain.evidence import Evidence
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene, Workload
@@ -16,7 +17,7 @@ from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.gather import Live
 from lazaretto.engine.isolated import Isolated
-from lazaretto.engine.plan import ObjectPlan
+from lazaretto.engine.plan import ObjectPlan, surplus
 from lazaretto.engine.release import Comeback
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.triage import Known, Triage
@@ -45,6 +46,8 @@ class Pass:
     """What is fought over; "" for nothing, None if that is not known."""
     facts: list[Fact] = field(default_factory=list)
     """About the containment, for every incident that holds it."""
+    undone: Sequence[Move] = ()
+    """What was put back without a pass, and is told by this one."""
     orphaned: list[str] = field(default_factory=list)
     """What people must know about holds whose incident is gone."""
     journal: Containment | None = None
@@ -99,6 +102,20 @@ def cut_off(current: Pass, *, scene: Scene, demand: Demand) -> Sequence[str]:
     if SERVICE.resource.kind in current.live.blind:
         return containment.spec.cut_off if containment else ()
     return sorted(demand.bad_services(scene))[:MOST_CUT_OFF] if demand.shift else ()
+
+
+def journal_of(current: Pass, *, cut_off: Sequence[str]) -> ContainmentSpec:
+    """What the journal must say before anything is written: every base, and all that is held."""
+    before = current.known.containment
+    old = {t.uid: t for t in before.spec.targets} if before else {}
+    return ContainmentSpec(
+        model=current.known.name,
+        holds=list(current.triage.holds),
+        targets=list((old | {p.uid: p.entry for p in current.plans}).values()),
+        cut_off=list(cut_off),
+        restored=surplus(current.live, before),
+        quarantine=before.spec.quarantine if before else [],
+    )
 
 
 def names(current: Pass, *, releasing: bool) -> list[str]:

@@ -40,6 +40,7 @@ from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.survey import Survey
 from lazaretto.engine.switch import Switch
+from lazaretto.engine.undo import AT_ONCE, Undo
 from lazaretto.errors import LazarettoError
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.retry import CONTAINMENT
@@ -95,7 +96,8 @@ class Engine:
             self.store, self._queue, surveys=self._surveys, opposition=self._opposition, onset=self._onset
         )
         self._watches = watches or slow
-        self._sentry = Sentry(self._watches, ring=self._bells.alarm)
+        undo = Undo(fast.with_policy(AT_ONCE), self._opposition)
+        self._sentry = Sentry(self._watches, ring=self._bells.alarm, moved=undo.moved)
         self._admission = Admission(self._watches, changed=self._bells.ring_held)
         self._collector = Collector(fast, slow, clock=clock, ring=self._queue.add)
         self._switch = Switch(self._watches, self.store, changed=self._bells.ring_open)
@@ -120,6 +122,7 @@ class Engine:
             collector=self._collector,
             surroundings=surroundings,
             opposition=self._opposition,
+            undo=undo,
         )
         self._comparison = Comparison(slow, self.store, self.observe)
         self._rung: dict[tuple[type[Resource], str, str], ObjectMeta] = {}

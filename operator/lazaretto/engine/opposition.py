@@ -2,8 +2,8 @@
 
 It lives in memory alone: a new process counts anew, and says nothing about a fight that it has not
 watched for a quiet time. It bounds what a fight may cost. A model that is being fought over gets
-`BURST` passes at once and then one every `EVERY` seconds, which is how late an undo can be; the
-first undo, and any after `CALM` seconds without one, is never late.
+`BURST` passes at once and then one every `EVERY` seconds, and as many undos without a pass, which
+is how late one can be; the first, and any after `CALM` seconds without one, is never late.
 """
 
 from __future__ import annotations
@@ -44,11 +44,16 @@ class _Model:
     """By uid of the object."""
     kept_away: set[str] = field(default_factory=set)
     allowance: Allowance = _WHOLE
+    undos: Allowance = _WHOLE
     series: int = 0
     opposed_at: float = 0.0
 
     def paced(self, now: float) -> bool:
         return self.series >= SERIES and now - self.opposed_at < CALM
+
+    def opposed(self, now: float) -> None:
+        self.series = self.series + 1 if now - self.opposed_at < CALM else 1
+        self.opposed_at = now
 
 
 class Opposition:
@@ -70,10 +75,22 @@ class Opposition:
         if model is not None:
             model.allowance = model.allowance.taken(now) if model.paced(now) else _WHOLE
 
+    def may_undo(self, key: Key, uid: str) -> bool:
+        """Whether an object may be put back without a pass: as often as there may be passes, unless one was refused."""
+        model, now = self._model(key), _now()
+        if uid in model.refusals or (model.paced(now) and model.undos.wait(now)):
+            return False
+        model.undos = model.undos.taken(now) if model.paced(now) else _WHOLE
+        return True
+
+    def opposed(self, key: Key) -> None:
+        """Something was put back without a pass."""
+        self._model(key).opposed(_now())
+
     def moved(self, key: Key, moves: Sequence[Move]) -> list[Fact]:
         """Takes in what somebody moved, and returns what the timeline has to say about it."""
         model, now, told = self._model(key), _now(), list[Fact]()
-        for name, together in groupby(moves, key=lambda move: move.object):
+        for (name, _), together in groupby(moves, key=lambda move: (move.object, move.version)):
             fields = list(together)
             before = model.fights.get(name) or Fight(name, fields[0].version)
             fight = model.fights[name] = before.joined(fields[0], now=now)
@@ -125,8 +142,7 @@ class Opposition:
             model.refusals[uid] = Refusal.after(model.refusals.get(uid), problem, now=now)
         self._metrics.refused_writes.labels(*key).inc(len(outcome.refused))
         if outcome.refused or (undoing and outcome.written):
-            model.series = model.series + 1 if now - model.opposed_at < CALM else 1
-            model.opposed_at = now
+            model.opposed(now)
 
     def retry_in(self, key: Key) -> float | None:
         """Seconds until the first of the refused writes is to be tried again; None if nothing is refused."""

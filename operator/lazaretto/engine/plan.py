@@ -20,7 +20,7 @@ from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.gather import Live, Name
 from lazaretto.errors import TooLarge
 from lazaretto.kube.annotation import is_aside
-from lazaretto.kube.surface import Object, Surface, name_of, uid_of
+from lazaretto.kube.surface import Object, Surface, name_of, uid_of, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,11 @@ class ObjectPlan:
         """Uid of the object."""
         return uid_of(self.obj)
 
+    @property
+    def version(self) -> int:
+        """Resource version of the object that the plan is made from."""
+        return version_of(self.obj)
+
 
 @dataclass(frozen=True, slots=True)
 class Plans:
@@ -79,7 +84,7 @@ def plan(live: Live, *, scene: Scene, demand: Demand, containment: Containment |
         known = replace(demand, held=frozenset((p.surface.resource.group, *p.name) for p in objects if p.wanted))
         for obj in found:
             try:
-                made = _object_plan(surface, obj, scene=scene, demand=known, target=find_target(targets, uid_of(obj)))
+                made = plan_object(surface, obj, scene=scene, demand=known, target=find_target(targets, uid_of(obj)))
             except TooLarge as error:
                 refused.append(str(error))
                 continue
@@ -88,9 +93,10 @@ def plan(live: Live, *, scene: Scene, demand: Demand, containment: Containment |
     return Plans(kept, (*refused, *excess))
 
 
-def _object_plan(
+def plan_object(
     surface: Surface, obj: Object, *, scene: Scene, demand: Demand, target: JournalTarget | None
 ) -> ObjectPlan | None:
+    """The plan for one object; None if nothing holds it. Raises `TooLarge` when its entry has no room for it."""
     journal = read_journal(target)
     now = surface.read(obj, base=journal.base)
     wanted = surface.hold(obj, {**now, **journal.base}, scene=scene, demand=demand)

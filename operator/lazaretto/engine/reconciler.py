@@ -13,17 +13,16 @@ import logging
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from datetime import datetime
 
 from lazaretto.api import Containment, reasons
-from lazaretto.api.containment import ContainmentSpec, Hold
+from lazaretto.domain.contest import Move
 from lazaretto.domain.demands import demand_of, pauses_gitops, standing
 from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.collector import Collection, Collector
-from lazaretto.engine.current_pass import Pass, cut_off, look_up, names, settled
+from lazaretto.engine.current_pass import Pass, cut_off, journal_of, look_up, names, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
 from lazaretto.engine.interference import interferences
@@ -31,7 +30,7 @@ from lazaretto.engine.isolation import Round
 from lazaretto.engine.journal import Journal
 from lazaretto.engine.opposition import Opposition, Writes, unfinished
 from lazaretto.engine.orphans import orphans
-from lazaretto.engine.plan import gone, plan, surplus
+from lazaretto.engine.plan import gone, plan
 from lazaretto.engine.proof import prove
 from lazaretto.engine.release import comeback, marked, pruned, waiting_for
 from lazaretto.engine.report import Reporter
@@ -40,7 +39,8 @@ from lazaretto.engine.standing import standings
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.triage import Known, triage
-from lazaretto.engine.usage import fallbacks_of, stand_ins, uncounted, usage_of
+from lazaretto.engine.undo import Order, Undo
+from lazaretto.engine.usage import beside, uncounted
 from lazaretto.errors import Conflict
 from lazaretto.kube.api_server import Api
 
@@ -77,6 +77,7 @@ class Reconciler:
         collector: Collector,
         surroundings: Surroundings | None = None,
         opposition: Opposition | None = None,
+        undo: Undo | None = None,
     ) -> None:
         self._api = api
         self._store = store
@@ -89,6 +90,7 @@ class Reconciler:
         self._collector = collector
         self._surroundings = surroundings or Surroundings()
         self._opposition = opposition or Opposition()
+        self._undo = undo or Undo(api, self._opposition)
 
     async def reconcile(self, key: Key) -> float | None:
         """Bring one model to where it should be; the seconds until it wants another pass, or None.
@@ -99,7 +101,7 @@ class Reconciler:
         known = look_up(self._store, key)
         if not known.open_incidents and known.containment is None:
             self._guard(key, ())
-            self._opposition.forget(key)
+            self._forget(key)
             return NEVER
         if known.containment is None and uncounted(self._store, key):
             return SOON
@@ -110,7 +112,7 @@ class Reconciler:
         live = await self._gather(known)
         now = self._clock.now()
         # From here to the end of the decision nothing is awaited: no other pass decides on the same figures.
-        known = self._beside(known, live, now)
+        known = beside(known, live, store=self._store, now=now)
         decided = triage(
             known,
             workloads=live.workloads,
@@ -135,16 +137,6 @@ class Reconciler:
             return STALLED
         return delay
 
-    def _beside(self, known: Known, live: Live, now: datetime) -> Known:
-        """What is known, and what the rest of the namespace has to do with it."""
-        key = (known.namespace, known.name)
-        leaning: dict[str, str] = {}
-        if fallbacks := fallbacks_of(self._store, key):
-            scene = scene_of(live, namespace=known.namespace, model=known.name, containment=known.containment)
-            leaning = stand_ins(scene, fallbacks)
-        protected = self._store.protected.get(known.namespace, "")
-        return replace(known, usage=usage_of(self._store, key, now=now), stands_in=leaning, protected=protected)
-
     async def _gather(self, known: Known) -> Live:
         if known.model is None and known.containment is None:
             return Live({}, ())
@@ -162,18 +154,20 @@ class Reconciler:
         """Journal, write, read back; and restore what nothing demands any more."""
         known, holds = current.known, current.triage.holds
         if not holds and known.containment is None:
-            self._opposition.forget(current.key)
+            self._forget(current.key)
             return NEVER
         scene, demand = await self._plan(current)
-        kept_away = self._opposition.kept_away(current.key, current.plans)
-        moves = list(interferences(current.plans, known.containment, kept_away=kept_away))
-        current.facts += self._opposition.moved(current.key, moves)
-        current.contested = self._opposition.contested(current.key)
         snapshots = self._collector.begin(current)
-        containment = await self._journalled(current, holds, cut_off=cut_off(current, scene=scene, demand=demand))
+        containment = await self._journalled(current, scene=scene, demand=demand)
         current.journal = containment
-        writes: Writes = [(p, p.changes) for p in current.plans if p.changes]
-        if any(h.releasing for h in holds) or not holds:
+        releasing = len(standing(holds)) < len(holds) or not holds
+        overtaken = await self._undo.overtaken(current.key, current.plans)
+        if releasing and overtaken:
+            raise Conflict(409, "held again since it was read", request=f"release of {known.name}")
+        self._undo.stand(current.key, Order(containment, scene, demand))
+        moves = self._moves(current, overtaken=overtaken)
+        writes: Writes = [(p, p.changes) for p in current.plans if p.changes and p.uid not in overtaken]
+        if releasing:
             current.back = comeback(current.plans, live=current.live, containment=containment)
             writes += current.back.writes
         refused = await self._write(current, writes, undoing=bool(moves), snapshots=snapshots)
@@ -186,7 +180,7 @@ class Reconciler:
             current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.unread]
         if current.back is not None and current.isolated.leftovers:
             current.back = waiting_for(current.isolated.leftovers, back=current.back)
-        if unfinished(writes, refused=refused) or current.isolated.restless:
+        if unfinished(writes, refused=refused) or overtaken or current.isolated.restless:
             current.back = replace(current.back, complete=False) if current.back else None
             return self._again(current)
         if standing(holds):
@@ -256,17 +250,24 @@ class Reconciler:
                 return scene, demand
             current.live = await confirm(self._api, live, cached, namespace=known.namespace)
 
-    async def _journalled(self, current: Pass, holds: Sequence[Hold], *, cut_off: Sequence[str]) -> Containment:
+    def _moves(self, current: Pass, *, overtaken: AbstractSet[str]) -> Sequence[Move]:
+        """What somebody moved that this pass puts back; all of it is told, and what was put back before."""
+        key, plans = current.key, [p for p in current.plans if p.uid not in overtaken]
+        kept_away = self._opposition.kept_away(key, current.plans)
+        current.undone = self._undo.unheard(key)
+        moves = list(interferences(plans, current.known.containment, kept_away=kept_away))
+        current.facts += self._opposition.moved(key, [*current.undone, *moves])
+        current.contested = self._opposition.contested(key)
+        return moves
+
+    def _forget(self, key: Key) -> None:
+        """The model is not contained any more."""
+        self._opposition.forget(key)
+        self._undo.rest(key)
+
+    async def _journalled(self, current: Pass, *, scene: Scene, demand: Demand) -> Containment:
         known = current.known
-        old = {t.uid: t for t in known.containment.spec.targets} if known.containment else {}
-        spec = ContainmentSpec(
-            model=known.name,
-            holds=list(holds),
-            targets=list((old | {p.uid: p.entry for p in current.plans}).values()),
-            cut_off=list(cut_off),
-            restored=surplus(current.live, known.containment),
-            quarantine=known.containment.spec.quarantine if known.containment else [],
-        )
+        spec = journal_of(current, cut_off=cut_off(current, scene=scene, demand=demand))
         stored = await self._journal.write(spec, namespace=known.namespace, current=known.containment)
         if known.containment is None:
             self._changed(current.key)
@@ -309,3 +310,4 @@ class Reconciler:
         for each in standings(current, taken=self._collector.taken, ended=ended):
             self._reporter.incident(each)
         self._reporter.containment(current)
+        self._undo.heard(current.key, current.undone)

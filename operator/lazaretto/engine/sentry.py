@@ -1,8 +1,8 @@
 """Watches exactly the objects that are held, so that whoever moves one is undone at once.
 
 There is no watch on a namespace's workloads: nothing is followed until it is held, and each
-held object costs one stream. A stream that breaks is opened again; events are bells and
-nothing more, and the ticker finds what was missed in between. It also covers objects beyond
+held object costs one stream. A stream that breaks is opened again; whatever comes of an event at
+once, it is a bell as well, and the ticker finds what was missed in between. It also covers objects beyond
 the bound on streams, each of which is a connection of its own.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from lazaretto.engine.store import Key
@@ -18,6 +18,7 @@ from lazaretto.errors import ApiError
 from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.resource import NETWORK_POLICIES, ResourceType
+from lazaretto.kube.surface import Object
 from lazaretto.traffic.registry import ROUTES, SERVICE
 from lazaretto.workloads.registry import SCALERS, WORKLOADS
 
@@ -44,11 +45,18 @@ class Watched(Protocol):
 
 
 class Sentry:
-    """Keeps one watch per held object; `ring` is called with the model's key on every event."""
+    """Keeps one watch per held object; `ring` is called with the model's key on every event.
 
-    def __init__(self, api: Api, *, ring: Callable[[Key], None]) -> None:
+    Before that, `moved` is given the object as it is now, unless it is gone; it must not raise. Of one object there
+    is one call at a time, so it sees the newest events last.
+    """
+
+    def __init__(
+        self, api: Api, *, ring: Callable[[Key], None], moved: Callable[[Key, Object], Awaitable[None]]
+    ) -> None:
         self._api = api
         self._ring = ring
+        self._moved = moved
         self._posts: dict[Key, dict[str, asyncio.Task[None]]] = {}
         self._full = False
 
@@ -86,8 +94,11 @@ class Sentry:
             try:
                 async for event in self._api.watch(resource, namespace=key[0], name=target.name):
                     stood = True
-                    if event.get("type") != "BOOKMARK":
-                        self._ring(key)
+                    if event.get("type") == "BOOKMARK":
+                        continue
+                    if event.get("type") != "DELETED":
+                        await self._moved(key, event.get("object") or {})
+                    self._ring(key)
             except ApiError as error:
                 log.info("watch on %s/%s in %s ended: %s", target.kind, target.name, key[0], error)
             await asyncio.sleep(PAUSE)

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from lazaretto.api import AIIncident, Containment, ProtectedModel
 from lazaretto.domain.limits import HOUR, Beginning, Usage, limited, newest_reset, sender_of
 from lazaretto.domain.scene import Scene
+from lazaretto.engine.gather import Live, scene_of
 from lazaretto.engine.store import Key, Store
+from lazaretto.engine.triage import Known
+
+
+def beside(known: Known, live: Live, *, store: Store, now: datetime) -> Known:
+    """What is known, and what the rest of the namespace has to do with it.
+
+    Nothing is awaited here, nor may be until `Store.beginning` has what follows: two passes never count the same place.
+    """
+    key = (known.namespace, known.name)
+    leaning: dict[str, str] = {}
+    if fallbacks := _fallbacks_of(store, key):
+        scene = scene_of(live, namespace=known.namespace, model=known.name, containment=known.containment)
+        leaning = _stand_ins(scene, fallbacks)
+    protected = store.protected.get(known.namespace, "")
+    return replace(known, usage=_usage_of(store, key, now=now), stands_in=leaning, protected=protected)
 
 
 def uncounted(store: Store, key: Key) -> bool:
@@ -17,8 +34,7 @@ def uncounted(store: Store, key: Key) -> bool:
     return not store.incidents_known and any(limited(policy.spec.limits) for policy in policies)
 
 
-def usage_of(store: Store, key: Key, *, now: datetime) -> Usage:
-    """Nothing is awaited from here until `Store.beginning` has what follows: two passes never count the same place."""
+def _usage_of(store: Store, key: Key, *, now: datetime) -> Usage:
     namespace, _ = key
     policies = store.policies_in(namespace)
     held = store.held_beside(key)
@@ -47,7 +63,7 @@ def _begun(store: Store, namespace: str, *, now: datetime) -> dict[str, Beginnin
     return found
 
 
-def fallbacks_of(store: Store, key: Key) -> dict[str, str]:
+def _fallbacks_of(store: Store, key: Key) -> dict[str, str]:
     """Services to which holds of other models of the namespace send traffic, each with the model."""
     namespace, name = key
     return {
@@ -58,7 +74,7 @@ def fallbacks_of(store: Store, key: Key) -> dict[str, str]:
     }
 
 
-def stand_ins(scene: Scene, fallbacks: Mapping[str, str]) -> dict[str, str]:
+def _stand_ins(scene: Scene, fallbacks: Mapping[str, str]) -> dict[str, str]:
     """Uids of the scene's workloads that answer behind one of `fallbacks`, each with what for."""
     return {
         workload.uid: f"ProtectedModel {fallbacks[service.name]}, which is held"

@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 from lazaretto.errors import ApiError, Expired
 from lazaretto.kube.api_server import ApiServer, Object
 from lazaretto.kube.resource import ResourceType
+from lazaretto.kube.surface import number_of, version_of
 
 T = TypeVar("T")
 Identity = tuple[str, str]
@@ -72,7 +73,7 @@ class Mirror(Generic[T]):
 
     def put(self, body: Object) -> None:
         """Take in an object that the API server returned, unless the watch has been past it already."""
-        if _number_of(body) > _number(self._version):
+        if version_of(body) > number_of(self._version):
             self._store(body)
 
     def forget(self, *, namespace: str, name: str) -> None:
@@ -103,7 +104,7 @@ class Mirror(Generic[T]):
     async def _list(self) -> None:
         items, version = await self._api.list_at(self._resource)
         listed = {_identity(item) for item in items}
-        newer = _number(version)
+        newer = number_of(version)
         for identity in [i for i, (number, _) in self._kept.items() if i not in listed and number <= newer]:
             self._drop(identity)
         for item in items:
@@ -126,7 +127,7 @@ class Mirror(Generic[T]):
             return
         if kind in ("ADDED", "MODIFIED"):
             self._store(body)
-        elif kind == "DELETED" and self._number_kept(_identity(body)) <= _number_of(body):
+        elif kind == "DELETED" and self._number_kept(_identity(body)) <= version_of(body):
             # Otherwise an own write has already put a successor of the same name here.
             self._drop(_identity(body))
         self._version = str((body.get("metadata") or {}).get("resourceVersion") or self._version)
@@ -138,7 +139,7 @@ class Mirror(Generic[T]):
         return number
 
     def _store(self, body: Object) -> None:
-        identity, number = _identity(body), _number_of(body)
+        identity, number = _identity(body), version_of(body)
         if identity in self._kept and number < self._number_kept(identity):
             return
         self._drop(identity)
@@ -166,11 +167,3 @@ class Mirror(Generic[T]):
 def _identity(body: Mapping[str, Any]) -> Identity:
     metadata = body.get("metadata") or {}
     return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
-
-
-def _number_of(body: Mapping[str, Any]) -> int:
-    return _number(str((body.get("metadata") or {}).get("resourceVersion") or ""))
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isascii() and version.isdigit() else 0

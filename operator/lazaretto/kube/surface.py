@@ -90,6 +90,16 @@ def namespace_of(obj: Object) -> str:
     return str(metadata(obj).get("namespace", ""))
 
 
+def version_of(obj: Object) -> int:
+    """The object's resource version as a number, which Kubernetes lets compare within one kind; 0 if it has none."""
+    return number_of(str(metadata(obj).get("resourceVersion") or ""))
+
+
+def number_of(version: str) -> int:
+    """A resource version as a number; 0 if it is none."""
+    return int(version) if version.isascii() and version.isdigit() else 0
+
+
 def observed(obj: Object) -> bool:
     """Whether the owning controller has seen the newest spec."""
     status = obj.get("status") or {}
