@@ -29,7 +29,7 @@ _GROUPS = {
     "applications": "apis/argoproj.io/v1alpha1",
     "endpointslices": "apis/discovery.k8s.io/v1",
     **dict.fromkeys(("rolebindings", "roles", "clusterroles"), "apis/rbac.authorization.k8s.io/v1"),
-    **dict.fromkeys(("services", "pods", "events", "configmaps", "serviceaccounts", "namespaces"), "api/v1"),
+    **dict.fromkeys(("services", "pods", "events", "configmaps", "secrets", "serviceaccounts", "namespaces"), "api/v1"),
     **dict.fromkeys(
         ("aiincidents", "containments", "incidentdecisions", "modelrevisions", "protectedmodels", "responsepolicies"),
         _OWN,

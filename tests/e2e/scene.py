@@ -218,6 +218,16 @@ def opt_in(scene: Scene, role: str = "lazaretto-actor") -> None:
     scene.create(_binding(role, [account]))
 
 
+def let_read_secret(scene: Scene, name: str) -> None:
+    """Lets the operator's account read this one Secret."""
+    group = "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": [""], "resources": ["secrets"], "resourceNames": [name], "verbs": ["get"]}]
+    scene.create({"apiVersion": f"{group}/v1", "kind": "Role", "metadata": {"name": "digests"}, "rules": rules})
+    account = {"kind": "ServiceAccount", "name": "lazaretto-operator", "namespace": "lazaretto-system"}
+    binding = _binding("digests", [account])
+    scene.create({**binding, "roleRef": {**binding["roleRef"], "kind": "Role"}})
+
+
 def let_pause_gitops(scene: Scene) -> None:
     """Lets the operator's account keep GitOps tools away in the namespace."""
     account = {"kind": "ServiceAccount", "name": "lazaretto-operator", "namespace": "lazaretto-system"}

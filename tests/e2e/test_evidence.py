@@ -7,10 +7,11 @@ import json
 
 import pytest
 
+from lazaretto.domain.configuration import sealed
 from tests.cluster.audit import AuditLog
 from tests.cluster.waiting import until
 from tests.e2e.ledger import Ledger, named
-from tests.e2e.scene import OPERATOR, Scene, Stage, opt_in, refused
+from tests.e2e.scene import OPERATOR, Scene, Stage, let_read_secret, opt_in, refused
 from tests.e2e.shapes import BAD, MODEL, Shape, policy
 
 pytestmark = pytest.mark.cluster
@@ -59,15 +60,24 @@ def _told(scene: Scene) -> dict[str, object] | None:
     return status if status.get("evidence") else None
 
 
-def test_digests_of_config_maps_are_kept_where_policy_and_rights_say_so(stage: Stage) -> None:
-    scene = stage.build(Shape(policies={"p": policy("Automatic", evidence={"configuration": True})}))
+def test_digests_of_configuration_are_kept_where_policy_and_rights_say_so(stage: Stage) -> None:
+    asked = {"configuration": True, "secrets": True}
+    scene = stage.build(Shape(policies={"p": policy("Automatic", evidence=asked)}))
     opt_in(scene, "lazaretto-configuration")
+    let_read_secret(scene, "hub")
     scene.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "prompts"}, "data": {"system": "x"}})
-    prompts = {"name": "prompts", "configMap": {"name": "prompts"}}
-    scene.patch("deployments", BAD, {"spec": {"template": {"spec": {"volumes": [prompts]}}}})
+    for name in ("hub", "private"):
+        meta = {"name": name}
+        scene.create({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"token": "hunter2"}})
+    volumes = [{"name": name, "secret": {"secretName": name}} for name in ("hub", "private")]
+    volumes.append({"name": "prompts", "configMap": {"name": "prompts"}})
+    scene.patch("deployments", BAD, {"spec": {"template": {"spec": {"volumes": volumes}}}})
     until(lambda: scene.read("deployments", BAD)["status"].get("updatedReplicas") == 3, what="it is rolled out")
     scene.report(target={"model": MODEL, "revision": BAD})
     status = until(lambda: _told(scene), what="the incident knows of its snapshot")
     kept = scene.read("configmaps", status["evidence"]["configMap"])["data"]
-    (found,) = json.loads(kept["configuration.json"])
+    found, secret, private = json.loads(kept["configuration.json"])
+    assert secret == sealed(scene.read("secrets", "hub"), salt=bytes.fromhex(secret["scrypt"]["salt"]))
+    assert "forbidden" in private["missing"], "each Secret is granted by its name"
+    assert not any(word in text for text in kept.values() for word in ("hunter2", "aHVudGVyMg"))
     assert (found["name"], found["sha256"]) == ("prompts", {"system": hashlib.sha256(b"x").hexdigest()})

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lazaretto.api.aiincident import EvidenceReference
+from lazaretto.domain.configuration import sealed
 from lazaretto.domain.snapshot import MANIFEST, name_of_snapshot
 from lazaretto.kube.request import Request
 from lazaretto.kube.transport import Response
@@ -282,3 +283,33 @@ async def test_digests_of_config_maps_are_kept_where_the_policy_asks_for_them(
     assert (gone["name"], prompts["name"]) == ("gone", "prompts")
     assert gone["missing"]
     assert prompts["sha256"] == {"system": hashlib.sha256(b"x").hexdigest()}
+
+
+async def test_a_salted_digest_of_secrets_is_kept_where_the_policy_asks_for_it(begin: Callable[..., Operator]) -> None:
+    world = World()
+    rule(world, secrets=True)
+
+    def configured(body: Any) -> None:
+        volumes = [{"name": each, "secret": {"secretName": each}} for each in ("hub", "gone")]
+        body["spec"]["template"]["spec"]["volumes"] = volumes
+
+    world.change("Deployment", BAD, configured)
+    world.api.add(f"/api/v1/namespaces/{NAMESPACE}/secrets/hub", {"kind": "Secret", "data": {"token": "aHVudGVyMg=="}})
+    world.report()
+    await begin(world).settle()
+    while not stored(world):  # the digest is made in a thread, and takes its time
+        await asyncio.sleep(0.01)
+    (body,) = stored(world)
+    gone, hub = json.loads(body["data"]["configuration.json"])
+    assert (gone["name"], hub["name"], hub["kind"]) == ("gone", "hub", "Secret")
+    assert gone["missing"]
+    salt = bytes.fromhex(hub["scrypt"]["salt"])
+    assert len(salt) == 16
+    assert hub == sealed(world.api.objects[f"/api/v1/namespaces/{NAMESPACE}/secrets/hub"], salt=salt)
+    assert "aHVudGVyMg" not in json.dumps(world.api.all("configmaps"))
+
+
+async def test_nobody_reads_secrets_unasked(begin: Callable[..., Operator]) -> None:
+    world = World()
+    rule(world, configuration=True)
+    assert "get secrets" not in asked(await contained(begin(world)))

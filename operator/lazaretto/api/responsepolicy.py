@@ -55,8 +55,12 @@ class EvidenceRule(ApiModel):
     """So many ready pods of the compromised workloads are kept until the release instead of being stopped: isolated, found
     by no Service, entered by nobody. They keep their accelerators. Needs the ClusterRole `lazaretto-isolation`."""
     configuration: bool = False
-    """Keep SHA-256 digests of the ConfigMaps that the compromised workloads name, value by value. Of Secrets nothing is
-    read. Needs the ClusterRole `lazaretto-configuration` bound in the namespace."""
+    """Keep SHA-256 digests of the ConfigMaps that the compromised workloads name, value by value. Needs the ClusterRole
+    `lazaretto-configuration` bound in the namespace."""
+    secrets: bool = False
+    """Keep one salted scrypt digest of each Secret that the compromised workloads name, which tells later whether it was
+    changed. Who reads the evidence may guess at a Secret that holds nothing but a few characters. Needs the right to `get` these
+    Secrets, which no role of ours has: grant it by name."""
     log_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     """So many of the last lines of each container's log go into the snapshot, without what reads like a credential. None by
     default: a model's logs may hold what its users said. Needs the ClusterRole `lazaretto-isolation`."""

@@ -43,10 +43,12 @@ MOST_EVENTS = 64
 MOST_MISSING = 16
 NEVER_READ = (
     "ReplicaSets: no right to read them; pods name theirs in ownerReferences",
-    "contents of ConfigMaps, and Secrets: workloads name them",
+    "contents of ConfigMaps and Secrets: workloads name them",
 )
 """What no snapshot has."""
-NO_CONFIGURATION = "digests of ConfigMaps: not asked for by evidence.configuration, or none is named"
+NO_CONFIGURATION = (
+    "digests of ConfigMaps or Secrets: not asked for by evidence.configuration or evidence.secrets, or none is named"
+)
 NO_LOGS = "logs: not asked for by evidence.logLines, or there was no pod"
 _LABEL = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -77,7 +79,7 @@ class Material:
     events: Sequence[Object] = ()
     logs: Sequence[Log] = ()
     configuration: Sequence[Object] = ()
-    """What is kept of ConfigMaps."""
+    """What is kept of ConfigMaps and Secrets."""
     missing: Sequence[str] = ()
     """What was to be read and was not, with the reason."""
     late: bool = False

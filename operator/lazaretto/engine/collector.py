@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lazaretto.api.aiincident import EvidenceReference
-from lazaretto.domain.configuration import config_maps_of, digests_of
+from lazaretto.domain.configuration import config_maps_of, digests_of, sealed, secrets_of
 from lazaretto.domain.durations import parse_duration
 from lazaretto.domain.quarantine import ROLE
 from lazaretto.domain.snapshot import Log, Material, Snapshot, containers, events_about, snapshot
@@ -28,7 +29,7 @@ from lazaretto.engine.store import Key
 from lazaretto.errors import AlreadyExists, ApiError, Forbidden
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import label_selector
-from lazaretto.kube.resource import CONFIG_MAPS, EVENTS, PODS
+from lazaretto.kube.resource import CONFIG_MAPS, EVENTS, PODS, SECRETS
 from lazaretto.kube.surface import WORKLOADS_FIRST, uid_of
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Collector:
         self._ring = ring
         self._queue: asyncio.Queue[Collection] = asyncio.Queue()
         self._known: dict[str, Collection] = {}
+        self._sealing = asyncio.Lock()
 
     def begin(self, current: Pass) -> Sequence[Collection]:
         """Start to read the pods of what will be held, unless that was done; returns at once."""
@@ -134,7 +136,7 @@ class Collector:
 
     async def _logs(self, due: Due, pods: asyncio.Task[list[Object]]) -> list[Log]:
         """Ends of the logs, as far as the policy asks for them and they can be read."""
-        if not due.log_lines:
+        if not due.rule.log_lines:
             return []
         # Shielded: who gives up waiting for logs has not given up the pods.
         asked = containers(await asyncio.shield(pods))
@@ -143,7 +145,7 @@ class Collector:
     async def _log(self, due: Due, pod: str, container: str) -> Log:
         namespace = due.incident.metadata.namespace
         reading = self._slow.logs(
-            namespace=namespace, pod=pod, container=container, lines=due.log_lines, limit=LARGEST_LOG
+            namespace=namespace, pod=pod, container=container, lines=due.rule.log_lines, limit=LARGEST_LOG
         )
         try:
             async with asyncio.timeout(LONGEST_LOG):
@@ -156,9 +158,12 @@ class Collector:
             return Log(pod, container, missing=error.message[:200])
 
     async def _configuration(self, due: Due, material: Material) -> list[Object]:
-        """Digests of the ConfigMaps that the workloads name, if the policy asks for them."""
-        names = config_maps_of(material.workloads) if due.configuration else []
-        return list(await asyncio.gather(*(self._digests(due.incident.metadata.namespace, name) for name in names)))
+        """Digests of the ConfigMaps and Secrets that the workloads name, if the policy asks for them."""
+        namespace, rule = due.incident.metadata.namespace, due.rule
+        config_maps = config_maps_of(material.workloads) if rule.configuration else []
+        secrets = secrets_of(material.workloads) if rule.secrets else []
+        jobs = [self._digests(namespace, name) for name in config_maps]
+        return list(await asyncio.gather(*jobs, *(self._sealed(namespace, name) for name in secrets)))
 
     async def _digests(self, namespace: str, name: str) -> Object:
         try:
@@ -166,11 +171,20 @@ class Collector:
         except ApiError as error:
             return {"name": name, "missing": error.message[:200]}
 
+    async def _sealed(self, namespace: str, name: str) -> Object:
+        try:
+            body = await self._slow.get(SECRETS, namespace=namespace, name=name)
+        except ApiError as error:
+            return {"kind": "Secret", "name": name, "missing": error.message[:200]}
+        # It is meant to be slow: one at a time, and not in the loop that containments run in.
+        async with self._sealing:
+            return await asyncio.to_thread(sealed, body, salt=os.urandom(16))
+
     async def _take(self, collection: Collection) -> EvidenceReference:
         """Read what is left to be read, and store all of it, within the budget."""
         due, material = collection.due, collection.material
         assert material is not None  # noqa: S101  # set by `submit`
-        budget = parse_duration(due.budget, field="spec.evidence.budget").total_seconds()
+        budget = parse_duration(due.rule.budget, field="spec.evidence.budget").total_seconds()
         end = asyncio.get_running_loop().time() + budget
         namespace = due.incident.metadata.namespace
         reading: dict[str, asyncio.Task[Any]] = {
@@ -193,7 +207,7 @@ class Collector:
             async with asyncio.timeout_at(end):
                 return await self._store(made, namespace)
         except TimeoutError:
-            return _lost(f"the API server did not take it within {due.budget}")
+            return _lost(f"the API server did not take it within {due.rule.budget}")
 
     async def _store(self, made: Snapshot, namespace: str) -> EvidenceReference:
         name = str(made.body["metadata"]["name"])

@@ -133,9 +133,7 @@ class Due:
     hold: Hold
     workloads: Sequence[Workload]
     """What it holds and what is still there."""
-    budget: str
-    log_lines: int
-    configuration: bool
+    rule: EvidenceRule
     late: bool
     """Whether the hold is in the journal already: something may have been written."""
 
@@ -155,5 +153,5 @@ def snapshots_due(current: Pass) -> list[Due]:
         uids, refs = {w.uid for w in hold.compromised}, {w.ref for w in hold.compromised}
         held = [w for w in current.live.workloads if w.uid in uids or w.ref in refs]
         late = hold.incident_uid in journalled
-        found.append(Due(incident, known.name, hold, held, rule.budget, rule.log_lines, rule.configuration, late))
+        found.append(Due(incident, known.name, hold, held, rule, late))
     return found

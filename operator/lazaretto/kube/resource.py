@@ -57,6 +57,7 @@ APPLICATIONS = ResourceType("argoproj.io", "v1alpha1", "applications", "Applicat
 SERVICES = ResourceType("", "v1", "services", "Service")
 PODS = ResourceType("", "v1", "pods", "Pod")
 EVENTS = ResourceType("", "v1", "events", "Event")
+SECRETS = ResourceType("", "v1", "secrets", "Secret")
 CONFIG_MAPS = ResourceType("", "v1", "configmaps", "ConfigMap")
 ENDPOINT_SLICES = ResourceType("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 NETWORK_POLICIES = ResourceType("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy")
