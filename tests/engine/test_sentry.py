@@ -178,6 +178,18 @@ def test_a_stream_that_ends_is_opened_again_and_rings_for_what_was_missed() -> N
     posted(story)
 
 
+def test_a_stream_that_has_stood_is_followed_by_another_at_once() -> None:
+    async def story(post: Post) -> None:
+        await post.guard(target("Deployment", BAD))
+        await asyncio.sleep(PAUSE)
+        await post.heard()
+        post.world.api.end_watches()
+        assert set(await post.heard()) == {KEY}
+        assert post.world.api.watched() == [f"deployments/{BAD}"]
+
+    posted(story)
+
+
 def test_what_was_deleted_while_no_stream_stood_rings_as_well() -> None:
     async def story(post: Post) -> None:
         await post.guard(target("Deployment", BAD))

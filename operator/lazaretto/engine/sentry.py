@@ -25,6 +25,7 @@ from lazaretto.workloads.registry import SCALERS, WORKLOADS
 log = logging.getLogger(__name__)
 
 PAUSE = 1.0
+"""Seconds between streams that end as soon as they begin."""
 MOST_STREAMS = 600
 _TYPES: dict[str, ResourceType] = {
     surface.resource.kind: surface.resource
@@ -89,8 +90,9 @@ class Sentry:
 
     async def _stand(self, key: Key, target: Watched) -> None:
         resource = _TYPES[target.kind]
+        loop = asyncio.get_running_loop()
         while True:
-            stood = False
+            begun, stood = loop.time(), False
             try:
                 async for event in self._api.watch(resource, namespace=key[0], name=target.name):
                     stood = True
@@ -101,7 +103,9 @@ class Sentry:
                     self._ring(key)
             except ApiError as error:
                 log.info("watch on %s/%s in %s ended: %s", target.kind, target.name, key[0], error)
-            await asyncio.sleep(PAUSE)
+            # The API server ends each stream after some minutes: nobody looks until the next one stands.
+            if loop.time() - begun < PAUSE:
+                await asyncio.sleep(PAUSE)
             if stood:
                 # Between two streams a change may have been missed. One that never opened is no news.
                 self._ring(key)
