@@ -90,8 +90,10 @@ class _Metrics(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def alertmanager(root: Path, receiver: ReceiverProcess, **timing: str) -> Alertmanager:
-    """Our own configuration with this receiver; `timing` replaces settings of its route."""
+def alertmanager(
+    root: Path, receiver: ReceiverProcess, *, heartbeat: Mapping[str, str] | None = None, **timing: str
+) -> Alertmanager:
+    """Our own configuration with this receiver; `timing` replaces settings of its route, `heartbeat` those beneath."""
     config = yaml.safe_load((ALERTING / "alertmanager.yaml").read_text())
     secret = root.parent / f"{root.name}.token"
     secret.write_text(TOKEN)
@@ -102,6 +104,7 @@ def alertmanager(root: Path, receiver: ReceiverProcess, **timing: str) -> Alertm
     del http["tls_config"]
     route = next(r for r in config["route"]["routes"] if r["receiver"] == "lazaretto")
     route |= timing
+    route["routes"][0] |= heartbeat or {}
     return Alertmanager(root, config=json.dumps(config))
 
 

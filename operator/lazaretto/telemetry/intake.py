@@ -61,7 +61,9 @@ class IntakeMetrics(Exposition):
         for result in get_args(Result):
             self._requests.labels(result)
         self.alerts = self._counter(
-            "lazaretto_receiver_alerts_total", "Alerts, firing and resolved ones, in requests of known senders.", ("way",)
+            "lazaretto_receiver_alerts_total",
+            "Alerts, firing and resolved ones, in requests of known senders.",
+            ("way",),
         )
         self.cut = self._counter(
             "lazaretto_receiver_alerts_cut_total", "Alerts that a sender says it has cut off.", ("way",)
