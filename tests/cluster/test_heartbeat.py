@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,14 +44,16 @@ class Way:
         return firing & {PATH, WEBHOOK}
 
     def beats(self, times: int) -> None:
-        """Waits until Prometheus has seen the newest heartbeat change so often."""
+        """Waits until Prometheus has seen a newer heartbeat so often."""
         for _ in range(times):
-            before = self.prometheus.query(NEWEST)
-            until(lambda before=before: _value(self.prometheus.query(NEWEST)) > _value(before), what="a heartbeat")
+            until(partial(self._newer, self._newest()), what="another heartbeat")
 
+    def _newer(self, moment: float) -> bool:
+        return self._newest() > moment
 
-def _value(result: list[dict[str, list[str]]]) -> float:
-    return float(result[0]["value"][1]) if result else 0.0
+    def _newest(self) -> float:
+        found = until(lambda: self.prometheus.query(NEWEST), what="a heartbeat")
+        return float(found[0]["value"][1])
 
 
 def quick_rules(folder: Path) -> Path:
@@ -67,8 +70,7 @@ def quick_rules(folder: Path) -> Path:
 def way(cluster: ClusterAccess, tmp_path: Path) -> Iterator[Way]:
     shown, asking_shown = (f"127.0.0.1:{port}" for port in free_ports(2))
     receiver = receiver_as_itself(cluster, tmp_path / "receiver", "--metrics-listen", shown)
-    beats = {"group_interval": "1s", "repeat_interval": "1s"}
-    sending = alertmanager(tmp_path / "alertmanager", receiver, heartbeat=beats)
+    sending = alertmanager(tmp_path / "alertmanager", receiver, beats="1s")
     flags = ("--alertmanager-url", sending.url, "--alertmanager-interval", "0.5", "--metrics-listen", asking_shown)
     asking = receiver_as_itself(cluster, tmp_path / "asking", *flags)
     prometheus = Prometheus(

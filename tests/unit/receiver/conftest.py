@@ -129,7 +129,8 @@ async def listing() -> AsyncIterator[Listing]:
     found.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     yield found
     listener.close()
-    await server.shutdown(0.0)
+    # Not 0, which means for as long as the client likes: 8 s here.
+    await server.shutdown(0.05)
 
 
 async def stored(running: Running, met: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
