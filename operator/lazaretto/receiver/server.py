@@ -11,6 +11,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -26,6 +27,7 @@ from lazaretto.receiver.pull import Pull
 from lazaretto.receiver.settings import Address, Settings
 from lazaretto.receiver.store import IncidentStore, incident_keys, read_incident
 from lazaretto.receiver.tls import ServerTls
+from lazaretto.telemetry.intake import IntakeMetrics
 
 INTAKE = RetryPolicy(per_try=2.0, deadline=6.0)
 """A sender waits for us, and repeats if we give up."""
@@ -51,9 +53,10 @@ class Receiver:
     """One receiver; see the module's text."""
 
     def __init__(self, settings: Settings, *, transport: Transport) -> None:
-        """Reads tokens and certificates; raises `ConfigurationError`."""
+        """Reads tokens and certificates; raises `ConfigurationError`. What it counts is in `metrics`."""
         settings.check()
         self._settings = settings
+        self.metrics = IntakeMetrics(urlsplit(url).netloc for url in settings.alertmanagers)
         api = ApiServer(transport, policy=INTAKE)
         self._models = Mirror(api, resource=MODELS, read=read_model, keys=model_keys)
         self._incidents = Mirror(api, resource=INCIDENTS, read=read_incident, keys=incident_keys)
@@ -69,6 +72,7 @@ class Receiver:
             tokens=TokenFiles(settings.tokens) if settings.tokens else None,
             matcher=self._matcher,
             store=self._store,
+            metrics=self.metrics,
             ready=self.unready,
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,7 +103,14 @@ class Receiver:
             asyncio.create_task(self._watch_tls(), name="tls"),
         ]
         for url in self._settings.alertmanagers:
-            pull = Pull(url, self._settings, matcher=self._matcher, store=self._store, ready=self.unready)
+            pull = Pull(
+                url,
+                self._settings,
+                matcher=self._matcher,
+                store=self._store,
+                metrics=self.metrics,
+                ready=self.unready,
+            )
             self._tasks.append(asyncio.create_task(pull.run(), name=pull.sender))
         _log.info("listening on %s:%d", self.address.host, self.address.port)
 
