@@ -242,6 +242,62 @@ async def test_a_model_that_is_gone_is_not_looked_at(begin: Callable[..., Survey
     assert await surveyor.look() == (True, [])
 
 
+def tagged() -> World:
+    """The good revision is named by a tag, and nobody has attested it."""
+    world = World(Shape(attested=False))
+
+    def tag(body: Any) -> None:
+        body["spec"]["template"]["spec"]["containers"] = [{"name": "server", "image": "registry.example/vllm:1"}]
+
+    world.change("Deployment", GOOD, tag)
+    run(world, A)
+    world.controllers()
+    return world
+
+
+def run(world: World, digest: str) -> None:
+    """What the good revision's pods run."""
+    seen = {"containerStatuses": [{"name": "server", "imageID": f"registry.example/vllm@sha256:{digest * 64}"}]}
+    for number in range(2):
+        world.change("Pod", f"{GOOD}-{number}", lambda body: body["status"].update(seen))
+
+
+A, B = "ab"
+
+
+def record(surveyor: Surveyor) -> ModelRevision:
+    """What is known of the good revision."""
+    (found,) = [r for r in surveyor.store.all(ModelRevision) if r.spec.images == ["registry.example/vllm:1"]]
+    return found
+
+
+async def test_a_tag_is_resolved_from_the_pods_and_a_move_is_told(begin: Callable[..., Surveyor]) -> None:
+    surveyor = begin(tagged())
+    _, calls = await surveyor.look()
+    assert calls.count("list pods") == 1, "of the one workload whose template names a tag"
+    status = record(surveyor).status
+    assert (status.digest_confidence, [d.digest[-1] for d in status.digests]) == ("Resolved", [A])
+    shown = {w.name: w.digest_confidence for w in surveyor.model.status.workloads}
+    assert shown == {GOOD: "Resolved", BAD: "Mutable"}
+    surveyor.moment += timedelta(hours=1)
+    run(surveyor.world, B)
+    await surveyor.look()
+    status = record(surveyor).status
+    assert (status.state, status.available_since, status.digest_confidence) == ("TagMoved", surveyor.moment, "Resolved")
+    await surveyor.look()
+    (good,) = [w for w in surveyor.model.status.workloads if w.name == GOOD]
+    assert good.takes_over.startswith(f"no: TagMoved: the image of container server was sha256:{A * 64} and is sha256:")
+
+
+async def test_pods_that_may_not_be_read_leave_a_tag_unresolved(begin: Callable[..., Surveyor]) -> None:
+    surveyor = begin(tagged())
+    await surveyor.look()
+    surveyor.world.api.forbidden = {"list pods"}
+    await surveyor.look()
+    status = record(surveyor).status
+    assert (status.digest_confidence, [d.digest[-1] for d in status.digests]) == ("Mutable", [A])
+
+
 async def test_an_incident_shows_on_the_model_and_on_the_revision_that_it_names(begin: Callable[..., Surveyor]) -> None:
     world = World(Shape())
     surveyor = begin(world)

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, ShortText, Text, Timestamp
+from lazaretto.api.modelrevision import DigestConfidence
 from lazaretto.api.references import RouteReference, ServiceReference, WorkloadIdentity, WorkloadSelector
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 from lazaretto.api.taxonomy import Impact
@@ -71,6 +72,8 @@ class ObservedWorkload(WorkloadIdentity):
     """Replicas asked for."""
     ready: Annotated[int, Field(ge=0)] = 0
     """Replicas ready."""
+    digest_confidence: DigestConfidence = ""
+    """Pinned, Resolved or Mutable: how well it is known what its template loads."""
     takes_over: Text = ""
     """Whether it could take over from another revision now, and why: `yes: ...` or `no: ...`."""
 

@@ -2,8 +2,8 @@
 
 The identity covers what the pods load and run: images, commands, arguments, environment,
 and where files are mounted from. Labels, replicas, resources and probes do not matter. An
-image tag or a `hf://` reference counts as written: it is not resolved to a digest here, so
-a tag that moved goes unnoticed. Pin images by digest.
+image tag or a `hf://` reference counts as written. What a tag stands for is not part of it;
+surveys learn that from the pods that run (`domain/digests.py`).
 """
 
 from __future__ import annotations
@@ -58,13 +58,23 @@ def unpinned(template: Mapping[str, Any]) -> list[str]:
 
     These are images, image volumes included, without a digest, and `hf://` references without a commit.
     """
-    spec = template.get("spec") or {}
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    images = [str(c.get("image") or "") for c in containers]
-    images += [str((v.get("image") or {}).get("reference") or "") for v in spec.get("volumes") or ()]
-    found = [image for image in images if image and not image_digest(image)]
-    found += [ref for c in containers for text in _texts(c) for ref in _HUB.findall(text) if not _COMMIT.search(ref)]
+    found = [*(image for _, image in tagged(template)), *unresolvable(template)]
     return [ref[:512] for ref in dict.fromkeys(found)][:16]
+
+
+def tagged(template: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Containers, those for initialisation included, whose image has no digest, each with that image."""
+    images = [(str(c.get("name") or ""), str(c.get("image") or "")) for c in _containers(template)]
+    return [(name, image) for name, image in images if image and not image_digest(image)]
+
+
+def unresolvable(template: Mapping[str, Any]) -> list[str]:
+    """References without a digest or commit of which no running pod tells what they stood for."""
+    volumes = (template.get("spec") or {}).get("volumes") or ()
+    images = [str((v.get("image") or {}).get("reference") or "") for v in volumes]
+    found = [image for image in images if image and not image_digest(image)]
+    hub = (ref for c in _containers(template) for text in _texts(c) for ref in _HUB.findall(text))
+    return [*found, *(ref for ref in hub if not _COMMIT.search(ref))]
 
 
 def image_digest(image: str) -> str:
@@ -91,6 +101,11 @@ def _without_defaults(value: Any) -> Any:
 def _says_nothing(value: Any) -> bool:
     """Whether a field of this value means the same as no field; a zero says something."""
     return value is None or value is False or value in ("", [], {})
+
+
+def _containers(template: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    spec = template.get("spec") or {}
+    return [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
 
 
 def _texts(container: Mapping[str, Any]) -> list[str]:

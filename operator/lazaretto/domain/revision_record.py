@@ -9,8 +9,11 @@ from lazaretto.api import AIIncident, Containment, ModelRevision, reasons
 from lazaretto.api.meta import API_VERSION, LABEL_MODEL
 from lazaretto.api.modelrevision import ModelRevisionStatus, Revocation
 from lazaretto.domain.conditions import set_condition
+from lazaretto.domain.digests import Resolution, Stamp, moved_text, stamp
 from lazaretto.domain.identity import revision_name
 from lazaretto.domain.scene import Workload
+
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def unrecorded(
@@ -51,25 +54,36 @@ def revocations(
 
 
 def revision_status(
-    revision: ModelRevision, *, workloads: Sequence[Workload], revoked_by: list[Revocation], now: datetime
+    revision: ModelRevision,
+    *,
+    workloads: Sequence[Workload],
+    revoked_by: list[Revocation],
+    resolution: Resolution,
+    now: datetime,
 ) -> ModelRevisionStatus:
     """The new status. Availability counts from when the operator saw it, and only while nothing names the revision."""
     running = [w for w in workloads if w.identity == revision.spec.identity]
     available = [w for w in running if w.available and w.ready > 0]
+    digests = stamp(revision.status, resolution, now=now)
     since = revision.status.available_since
-    if revoked_by or not available:
+    if revoked_by or not available or not digests.agreed:
         since = None
+    elif digests.anew:
+        since = now
     else:
         # A workload that was down since we last looked starts anew, even if it is up again.
         risen = max(w.available_since or now for w in available) if len(available) == 1 else None
         since = max(since, risen) if since and risen else since or now
-    state, reason, message = _standing(revision, revoked_by, bool(available), since)
+    state, reason, message = _standing(revision, revoked_by, bool(available), since, digests)
     good = "True" if reason == "Attested" else "False" if revoked_by else "Unknown"
     return ModelRevisionStatus(
         observed_generation=revision.metadata.generation,
         state=state,
         workloads=[w.identified for w in running][:16],
         available_since=since,
+        digest_confidence=digests.confidence,
+        digests=digests.digests,
+        moved_tags=digests.moved,
         revoked_by=revoked_by,
         conditions=set_condition(
             revision.status.conditions,
@@ -84,12 +98,15 @@ def revision_status(
 
 
 def _standing(
-    revision: ModelRevision, revoked_by: list[Revocation], available: bool, since: datetime | None
+    revision: ModelRevision, revoked_by: list[Revocation], available: bool, since: datetime | None, digests: Stamp
 ) -> tuple[str, str, str]:
     if revoked_by:
         return "Revoked", "Revoked", f"named by {', '.join(r.incident for r in revoked_by)}"
     if not available:
         return "Unavailable", reasons.NOT_PROVED, "no available workload runs it"
-    if revision.spec.attestation is not None:
+    if revision.spec.attestation is not None and not digests.moved:
         return "Attested", "Attested", f"attested by {revision.spec.attestation.by}"
-    return "Soaking", "Soaking", f"available since {since:%Y-%m-%dT%H:%M:%SZ}; the policy's soak time decides"
+    soaking = f"available since {since:{_MOMENT}}; the policy's soak time decides" if since else "its pods do not agree"
+    if digests.moved:
+        return reasons.TAG_MOVED, reasons.TAG_MOVED, f"{moved_text(digests.moved[0])}; {soaking}"
+    return "Soaking", "Soaking", soaking

@@ -15,7 +15,7 @@ from lazaretto.api.aiincident import AIIncidentSpec, AIIncidentStatus, AlertEntr
 from lazaretto.api.containment import ContainmentSpec, Hold, KnownGood
 from lazaretto.api.incidentdecision import IncidentDecisionSpec, Verb
 from lazaretto.api.meta import ObjectMeta
-from lazaretto.api.modelrevision import Attestation, ModelRevisionSpec, ModelRevisionStatus, Revocation
+from lazaretto.api.modelrevision import Attestation, ModelRevisionSpec, ModelRevisionStatus, MovedTag, Revocation
 from lazaretto.api.protectedmodel import ProtectedModelSpec
 from lazaretto.api.references import WorkloadSelector
 from lazaretto.api.responsepolicy import PolicyMatch, ResponsePolicySpec
@@ -95,6 +95,7 @@ def revision(
     attested_by: str = "",
     since: datetime | None = None,
     revoked_by: Sequence[Revocation] = (),
+    moved: Sequence[MovedTag] = (),
     **meta: Any,
 ) -> ModelRevision:
     """The record of what runs under the identity `digest(runs)`; `runs` is the record's name unless it is given."""
@@ -105,8 +106,14 @@ def revision(
             identity=digest(runs or name),
             attestation=Attestation(by=attested_by) if attested_by else None,
         ),
-        status=ModelRevisionStatus(available_since=since, revoked_by=list(revoked_by)),
+        status=ModelRevisionStatus(available_since=since, revoked_by=list(revoked_by), moved_tags=list(moved)),
     )
+
+
+def moved_tag(before: str = "a", after: str = "b", *, hour: float = 1) -> MovedTag:
+    """A tag that stood for one digest and stands for another; digests by their repeated letter."""
+    was, now = f"sha256:{before * 64}", f"sha256:{after * 64}"
+    return MovedTag(container="server", before=was, after=now, at=at(hour))
 
 
 def revocation(name: str = "chat-1", *, uid: str = "") -> Revocation:
@@ -125,8 +132,14 @@ def workload(
     since: datetime | None = None,
     pod_labels: Mapping[str, str] | None = None,
     unpinned: Sequence[str] = (),
+    tagged: Sequence[str] = (),
+    resolvable: bool = True,
+    rolled_out: bool = True,
 ) -> Workload:
-    """A Deployment that runs the identity `digest(runs)`, ready as far as it has replicas unless told otherwise."""
+    """A Deployment that runs the identity `digest(runs)`, ready as far as it has replicas unless told otherwise.
+
+    `tagged` are containers whose image is a tag.
+    """
     serving = replicas if ready is None else ready
     return Workload(
         kind="Deployment",
@@ -140,7 +153,10 @@ def workload(
         available_since=since,
         identity=digest(runs or name),
         images=(f"registry.example/{runs or name}:1",),
-        unpinned=tuple(unpinned),
+        unpinned=tuple(unpinned) or tuple(f"{each}:1" for each in tagged),
+        tagged=tuple((each, f"{each}:1") for each in tagged),
+        resolvable=resolvable,
+        rolled_out=rolled_out,
     )
 
 

@@ -16,7 +16,7 @@ from lazaretto.api.responsepolicy import KnownGoodRule
 from lazaretto.api.taxonomy import CATEGORIES, Category
 from lazaretto.domain.known_good import NO_CURE, Candidate, KnownGoodCriteria, criteria_of, judge, of_identity, rank
 from lazaretto.domain.scene import Workload
-from tests.unit.domain.objects import at, digest, model, revision, revocation, workload
+from tests.unit.domain.objects import at, digest, model, moved_tag, revision, revocation, workload
 
 SOAKED = KnownGoodCriteria(require_attested=False, soak=timedelta(hours=2))
 ATTESTED = KnownGoodCriteria(require_attested=True, soak=timedelta(hours=2))
@@ -38,6 +38,8 @@ def good(**fields: object) -> ModelRevision:
     return revision("good", **fields)  # type: ignore[arg-type]
 
 
+MOVED = (moved_tag("a", "b"),)
+TOLD = f"TagMoved: the image of container server was sha256:{'a' * 64} and is sha256:{'b' * 64}"
 PINNED = KnownGoodCriteria(require_attested=False, soak=timedelta(hours=2), require_pinned=True)
 TAGGED = replace(GOOD, unpinned=("chat:v1", "hf://a/b"))
 
@@ -61,6 +63,16 @@ ACCEPTED: list[tuple[str, Candidate, str]] = [
     ("not pinned, which nobody asks for", judged(good(attested_by="ci"), of=TAGGED), "attested by ci"),
     ("seen before it began", judged(good(created=at(2), attested_by="ci"), criteria=began(3)), "attested by ci"),
     (
+        "its tag moved, and it has soaked since",
+        judged(good(since=at(7), attested_by="ci", moved=MOVED)),
+        "available without an incident since 2026-01-02T07:00:00Z",
+    ),
+    (
+        "its tag moved, and somebody attested what it stands for now",
+        judged(good(attested_by="early", moved=MOVED), revision("z", runs="good", attested_by="ci"), criteria=ATTESTED),
+        "attested by ci",
+    ),
+    (
         "one of its two records is older",
         judged(good(created=at(5)), revision("z", runs="good", attested_by="ci", created=at(1)), criteria=began(3)),
         "attested by ci",
@@ -73,6 +85,21 @@ ACCEPTED: list[tuple[str, Candidate, str]] = [
 ]
 
 REFUSED: list[tuple[str, Candidate, str]] = [
+    (
+        "its tag moved, short of a new soak",
+        judged(good(since=at(9), moved=MOVED)),
+        f"{TOLD}; available since 2026-01-02T09:00:00Z, short of the soak time of 2h",
+    ),
+    (
+        "its tag moved after it was attested",
+        judged(good(since=at(7), attested_by="ci", moved=MOVED), criteria=ATTESTED),
+        f"{TOLD}; attested before that, and the policy asks for it",
+    ),
+    (
+        "its tag moved, and its pods do not agree",
+        judged(good(attested_by="ci", moved=MOVED)),
+        f"{TOLD}; attested before that, and not seen available",
+    ),
     (
         "not pinned",
         judged(good(attested_by="ci"), of=TAGGED, criteria=PINNED),
@@ -208,6 +235,7 @@ RECORDS = st.lists(
         attested_by=st.sampled_from(["", "ci"]),
         since=st.none() | st.sampled_from([at(1), at(9), at(11)]),
         revoked_by=st.sampled_from([(), (), (revocation(),)]),
+        moved=st.sampled_from([(), (), MOVED]),
     ),
     max_size=4,
     unique_by=lambda one: one.metadata.name,
@@ -246,7 +274,10 @@ def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
     assert not any(r.metadata.name in revoked or r.status.revoked_by for r in mine)
     assert min(of.replicas, of.ready) > 0
     assert of.available
-    assert any(r.spec.attestation for r in mine) or not criteria.require_attested
+    attested = any(r.spec.attestation and not r.status.moved_tags for r in mine)
+    assert attested or not criteria.require_attested
+    since = found.revision.status.available_since
+    assert attested or (since is not None and since + criteria.soak <= NOW)
     assert not criteria.uncured
     assert not (criteria.require_pinned and of.unpinned)
 

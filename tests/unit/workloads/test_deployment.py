@@ -153,7 +153,30 @@ def test_facts_of_a_deployment() -> None:
         identity=identity_of(TEMPLATE),
         images=("registry.example/bad:1", "envoy:2"),
         unpinned=("registry.example/bad:1", "envoy:2"),
+        tagged=(("serve", "registry.example/bad:1"), ("proxy", "envoy:2")),
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "rolled_out"),
+    [
+        ({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2}, True),
+        ({"observedGeneration": 3, "replicas": 3, "updatedReplicas": 2}, False),
+        ({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2}, False),
+        ({"observedGeneration": 3}, False),
+        ({}, False),
+    ],
+    ids=["all are new", "an old one is left", "the controller has not seen it", "none", "no status yet"],
+)
+def test_whether_all_pods_are_of_the_present_template(status: Object, rolled_out: bool) -> None:
+    assert workload_of(deployment(status=status)).rolled_out is rolled_out
+
+
+def test_what_no_pod_can_tell_is_not_resolvable() -> None:
+    body = deployment()
+    assert workload_of(body).resolvable
+    body["spec"]["template"] = {"spec": {"containers": [{"name": "a", "image": "a:1", "args": ["hf://a/b@main"]}]}}
+    assert not workload_of(body).resolvable
 
 
 @pytest.mark.parametrize(
