@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from lazaretto.domain.identity import identity_of
@@ -17,7 +15,6 @@ pytestmark = pytest.mark.cluster
 
 TAGGED, RECORD = f"{BAD}-again", "tagged-and-attested"
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
-_TURNS = itertools.count()
 
 
 def tagged() -> Object:
@@ -36,7 +33,7 @@ def pull(scene: Scene, digest: str) -> None:
         told = [{**each, "imageID": f"registry.example/vllm@{digest}"} for each in statuses]
         change = {"status": {"containerStatuses": told}}
         scene.patch("pods", pod["metadata"]["name"], change, subresource="status", manager="kubelet")
-    scene.patch("protectedmodels", MODEL, {"metadata": {"labels": {"look": str(next(_TURNS))}}})
+    scene.look_again()
 
 
 def status(scene: Scene) -> Object:

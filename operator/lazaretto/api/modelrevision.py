@@ -92,6 +92,15 @@ class MovedTag(ApiModel):
     """When that was seen."""
 
 
+class SoakRecord(ApiModel):
+    """How long the revision has proved itself."""
+
+    earned_seconds: Annotated[int, Field(ge=0)] = 0
+    """Seconds for which it was seen to serve with traffic, since `availableSince`. Stored in coarse steps."""
+    seen_at: Timestamp
+    """When that was stored."""
+
+
 class ModelRevisionStatus(ApiModel):
     """Where it runs and since when without trouble. Written by the operator alone."""
 
@@ -101,6 +110,8 @@ class ModelRevisionStatus(ApiModel):
     workloads: Annotated[list[WorkloadIdentity], Field(max_length=16), Atomic()] = []
     available_since: Timestamp | None = None
     """Start of the present unbroken availability as the operator saw it."""
+    soak: SoakRecord | None = None
+    """What counts against a policy's soak time. Gone when the revision is unavailable, named by an incident, or moved."""
     digest_confidence: DigestConfidence = ""
     """Pinned, Resolved or Mutable: how well it is known what the template loads."""
     digests: Annotated[list[ContainerDigest], Field(max_length=MOST_DIGESTS), Atomic()] = []

@@ -36,6 +36,10 @@ class ProtectedModelSpec(ApiModel):
             "!has(self.exempt) || !self.exempt || has(self.exemptReason)",
             "an exempt model must say why in exemptReason",
         ),
+        Rule(
+            "!has(self.trafficQuery) || self.trafficQuery.contains('$workload')",
+            "trafficQuery must name $workload: one revision's traffic would count for all",
+        ),
     )
 
     owner: ShortText = ""
@@ -53,6 +57,11 @@ class ProtectedModelSpec(ApiModel):
     """Which alerts belong to the model. Default: label `ai_model` equals the model's name."""
     known_good: Name | None = None
     """The ModelRevision to fall back to before any other, if it is healthy and not revoked."""
+    traffic_query: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """PromQL that has a result above zero while one workload carries traffic, as in
+    `rate(http_requests_total{namespace="$namespace",deployment="$workload"}[5m])`. Where the operator has a Prometheus to
+    ask, a revision's soak counts only meanwhile. `$namespace`, `$model` and `$workload` stand for names, within quotes;
+    a name that is no DNS label is not asked about. Without it, availability alone counts."""
     fallback: ServiceReference | None = None
     """A Service that answers while no revision is known to be good, such as a maintenance page."""
     impact_floor: Impact | None = None

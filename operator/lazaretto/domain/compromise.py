@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from lazaretto.api import reasons
 from lazaretto.api.modelrevision import ModelRevision
@@ -39,7 +38,6 @@ def diagnose(
     revisions: Sequence[ModelRevision],
     revoked: Collection[str],
     criteria: KnownGoodCriteria,
-    now: datetime,
 ) -> Diagnosis:
     """Decide which workloads are compromised.
 
@@ -52,7 +50,7 @@ def diagnose(
     if not workloads:
         return Diagnosis((), None, (), reasons.WORKLOAD_NOT_FOUND, "no workload of the model exists")
     tainted = {w.identity for w in workloads if w.uid in held or w.name in revoked}
-    jury = _Jury(revisions, {*revoked, *_names(revisions, tainted)}, criteria, now)
+    jury = _Jury(revisions, {*revoked, *_names(revisions, tainted)}, criteria)
     serving = [w for w in workloads if w.replicas > 0 or w.uid in held]
     passed_over: list[Candidate] = []
     if named:
@@ -80,14 +78,10 @@ class _Jury:
     revisions: Sequence[ModelRevision]
     revoked: Collection[str]
     criteria: KnownGoodCriteria
-    now: datetime
 
     def judge(self, workloads: Iterable[Workload]) -> tuple[list[Candidate], list[Candidate]]:
         """Those that may serve, best first, and those that may not."""
-        judged = [
-            judge(w, revisions=self.revisions, revoked=self.revoked, criteria=self.criteria, now=self.now)
-            for w in workloads
-        ]
+        judged = [judge(w, revisions=self.revisions, revoked=self.revoked, criteria=self.criteria) for w in workloads]
         return rank(judged, criteria=self.criteria), [c for c in judged if c.refused]
 
 

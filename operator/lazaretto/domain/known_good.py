@@ -87,7 +87,6 @@ class _Candidacy:
     """Of what it runs, those first that somebody vouches for; not empty."""
     revoked: Collection[str]
     criteria: KnownGoodCriteria
-    now: datetime
 
 
 def judge(
@@ -96,13 +95,12 @@ def judge(
     revisions: Sequence[ModelRevision],
     revoked: Collection[str],
     criteria: KnownGoodCriteria,
-    now: datetime,
 ) -> Candidate:
     """One workload's candidacy. `revoked` names revisions that an open incident names."""
     records = of_identity(revisions, workload.identity)
     if not records:
         return Candidate(workload, None, "its revision was never recorded", "")
-    candidacy = _Candidacy(workload, records, revoked, criteria, now)
+    candidacy = _Candidacy(workload, records, revoked, criteria)
     refused = next(filter(None, (check(candidacy) for check in _CHECKS)), "")
     return Candidate(workload, records[0], refused, "" if refused else _evidence(records[0]))
 
@@ -146,13 +144,13 @@ def _proved(candidacy: _Candidacy) -> str:
     revision, criteria = candidacy.records[0], candidacy.criteria
     if vouched(revision):
         return ""
-    lacks = _lacks(revision, criteria=criteria, now=candidacy.now)
+    lacks = _lacks(revision, criteria=criteria)
     moved = next((m for record in candidacy.records for m in record.status.moved_tags), None)
     # What ran before the move may have been attested, or soaked for long. That says nothing about what runs now.
     return f"{moved_text(moved)}; {lacks}" if lacks and moved else lacks
 
 
-def _lacks(revision: ModelRevision, *, criteria: KnownGoodCriteria, now: datetime) -> str:
+def _lacks(revision: ModelRevision, *, criteria: KnownGoodCriteria) -> str:
     """What one that nobody vouches for lacks to have proved itself."""
     unattested = "attested before that" if revision.spec.attestation is not None else "not attested"
     if criteria.require_attested:
@@ -160,7 +158,8 @@ def _lacks(revision: ModelRevision, *, criteria: KnownGoodCriteria, now: datetim
     since = revision.status.available_since
     if since is None:
         return f"{unattested}, and not seen available"
-    if now - since < criteria.soak:
+    earned = revision.status.soak.earned_seconds if revision.status.soak else 0
+    if timedelta(seconds=earned) < criteria.soak:
         # No elapsed time here: the text goes into a status, which must not change by itself.
         return f"available since {since:{_MOMENT}}, short of the soak time of {_short(criteria.soak)}"
     return ""
@@ -195,7 +194,7 @@ def of_identity(revisions: Sequence[ModelRevision], identity: str) -> list[Model
 
 
 def rank(candidates: Sequence[Candidate], *, criteria: KnownGoodCriteria) -> list[Candidate]:
-    """Those that may serve, best first: named by the owner, attested, longest soak, newest, by name."""
+    """Those that may serve, best first: named by the owner, attested, available for longest, by name."""
 
     def key(candidate: Candidate) -> tuple[bool, bool, float, str]:
         revision = candidate.revision

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,10 +28,11 @@ from lazaretto.domain.policy import leading_policy, review
 from lazaretto.domain.scene import Workload
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.gather import Live, gather, scene_of
-from lazaretto.engine.revisions import Revisions
+from lazaretto.engine.revisions import Revisions, Steady
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
 from lazaretto.engine.surroundings import Surroundings
+from lazaretto.engine.traffic_lookup import Ask, TrafficLookup
 from lazaretto.errors import ApiError
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.resource import ACCESS_REVIEWS, AUTOSCALERS, DEPLOYMENTS, SERVICES, ResourceType
@@ -68,13 +70,16 @@ class Survey:
         *,
         clock: Clock,
         surroundings: Surroundings | None = None,
+        traffic: Ask | None = None,
+        steady: Steady = time.monotonic,
     ) -> None:
         self._api = api
         self._store = store
         self._statuses = statuses
         self._clock = clock
         self._surroundings = surroundings or Surroundings()
-        self._revisions = Revisions(api, store, statuses, clock=clock)
+        lookup = TrafficLookup(traffic, steady=steady)
+        self._revisions = Revisions(api, store, statuses, clock=clock, traffic=lookup, steady=steady)
         self._rights: dict[str, tuple[datetime, list[str]]] = {}
 
     def review_policies(self, namespace: str) -> None:
@@ -95,13 +100,14 @@ class Survey:
         model = self._store.model(namespace, name)
         if model is None:
             self._surroundings.forget((namespace, name))
+            self._revisions.forget((namespace, name))
             return True
         containment = self._store.containment(namespace, name)
         gitops = pauses_gitops(self._store.policies_in(namespace), containment)
         live = await gather(self._api, namespace=namespace, model=model, containment=containment, gitops=gitops)
         scene = scene_of(live, namespace=namespace, model=name, containment=containment)
         self._surroundings.remember((namespace, name), live, scene=scene)
-        confidences = await self._revisions.look(namespace, name, live.workloads)
+        confidences = await self._revisions.look(model, live.workloads)
         denied = await self._denied_rights(namespace)
         obstacles = self._obstacles(model, live, denied)
         self._statuses.submit(
@@ -175,7 +181,7 @@ class Survey:
     ) -> ProtectedModelStatus:
         namespace, name, now = model.metadata.namespace, model.metadata.name, self._clock.now()
         policy = leading_policy(self._store.policies_in(namespace), model=model)
-        candidates = self._candidates(model, workloads, now)
+        candidates = self._candidates(model, workloads)
         good, why_not = _best(candidates)
         obstacles = [*obstacles, *([_Obstacle(reasons.NO_KNOWN_GOOD, why_not, False)] if not good else [])]
         armed = not any(o.disarms for o in obstacles)
@@ -202,14 +208,14 @@ class Survey:
         )
         return status if status == model.status else status.model_copy(update={"checked_at": now})
 
-    def _candidates(self, model: ProtectedModel, workloads: Sequence[Workload], now: datetime) -> _Candidates:
+    def _candidates(self, model: ProtectedModel, workloads: Sequence[Workload]) -> _Candidates:
         """Each workload's candidacy under the leading policy, if nothing but it were compromised."""
         namespace, name = model.metadata.namespace, model.metadata.name
         policy = leading_policy(self._store.policies_in(namespace), model=model)
         rule = policy.spec.known_good if policy else None
         criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model)
         revisions = self._store.revisions_of(namespace, name)
-        judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria, now=now) for w in workloads]
+        judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria) for w in workloads]
         return _Candidates(judged, rank(judged, criteria=criteria))
 
 

@@ -15,7 +15,14 @@ from lazaretto.api.aiincident import AIIncidentSpec, AIIncidentStatus, AlertEntr
 from lazaretto.api.containment import ContainmentSpec, Hold, KnownGood
 from lazaretto.api.incidentdecision import IncidentDecisionSpec, Verb
 from lazaretto.api.meta import ObjectMeta
-from lazaretto.api.modelrevision import Attestation, ModelRevisionSpec, ModelRevisionStatus, MovedTag, Revocation
+from lazaretto.api.modelrevision import (
+    Attestation,
+    ModelRevisionSpec,
+    ModelRevisionStatus,
+    MovedTag,
+    Revocation,
+    SoakRecord,
+)
 from lazaretto.api.protectedmodel import ProtectedModelSpec
 from lazaretto.api.references import WorkloadSelector
 from lazaretto.api.responsepolicy import PolicyMatch, ResponsePolicySpec
@@ -94,11 +101,17 @@ def revision(
     runs: str = "",
     attested_by: str = "",
     since: datetime | None = None,
+    earned: int | None = None,
     revoked_by: Sequence[Revocation] = (),
     moved: Sequence[MovedTag] = (),
     **meta: Any,
 ) -> ModelRevision:
-    """The record of what runs under the identity `digest(runs)`; `runs` is the record's name unless it is given."""
+    """The record of what runs under the identity `digest(runs)`; `runs` is the record's name unless it is given.
+
+    Available since a moment, it has earned all the time until `at(10)`, or so many seconds.
+    """
+    seconds = earned if earned is not None else int((at(10) - since).total_seconds()) if since else 0
+    soak = SoakRecord(earned_seconds=max(0, seconds), seen_at=at(10)) if since else None
     return ModelRevision(
         metadata=metadata(name, **meta),
         spec=ModelRevisionSpec(
@@ -106,7 +119,9 @@ def revision(
             identity=digest(runs or name),
             attestation=Attestation(by=attested_by) if attested_by else None,
         ),
-        status=ModelRevisionStatus(available_since=since, revoked_by=list(revoked_by), moved_tags=list(moved)),
+        status=ModelRevisionStatus(
+            available_since=since, soak=soak, revoked_by=list(revoked_by), moved_tags=list(moved)
+        ),
     )
 
 

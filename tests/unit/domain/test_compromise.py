@@ -28,9 +28,7 @@ def diagnosed(
     revoked: Collection[str] = (),
     records: Sequence[ModelRevision] = RECORDS,
 ) -> Diagnosis:
-    return diagnose(
-        workloads, named=named, held=held, revisions=records, revoked=revoked, criteria=CRITERIA, now=at(10)
-    )
+    return diagnose(workloads, named=named, held=held, revisions=records, revoked=revoked, criteria=CRITERIA)
 
 
 def outcome(found: Diagnosis) -> tuple[str, str]:

@@ -20,7 +20,6 @@ from tests.unit.domain.objects import at, digest, model, moved_tag, revision, re
 
 SOAKED = KnownGoodCriteria(require_attested=False, soak=timedelta(hours=2))
 ATTESTED = KnownGoodCriteria(require_attested=True, soak=timedelta(hours=2))
-NOW = at(10)
 GOOD = workload("good")
 OTHER = revision("other", attested_by="ci")
 
@@ -31,7 +30,7 @@ def judged(
     criteria: KnownGoodCriteria = SOAKED,
     revoked: Sequence[str] = (),
 ) -> Candidate:
-    return judge(of, revisions=[*records, OTHER], revoked=revoked, criteria=criteria, now=NOW)
+    return judge(of, revisions=[*records, OTHER], revoked=revoked, criteria=criteria)
 
 
 def good(**fields: object) -> ModelRevision:
@@ -53,7 +52,11 @@ ACCEPTED: list[tuple[str, Candidate, str]] = [
     ("attested, as asked for", judged(good(attested_by="ci"), criteria=ATTESTED), "attested by ci"),
     ("attested and fresh", judged(good(attested_by="ci", since=at(9.9))), "attested by ci"),
     ("soaked", judged(good(since=at(7))), "available without an incident since 2026-01-02T07:00:00Z"),
-    ("soaked to the second", judged(good(since=at(8))), "available without an incident since 2026-01-02T08:00:00Z"),
+    (
+        "soaked to the second",
+        judged(good(since=at(1), earned=2 * 3600)),
+        "available without an incident since 2026-01-02T01:00:00Z",
+    ),
     (
         "recorded twice, attested once",
         judged(good(), revision("z-of-ci", runs="good", attested_by="ci"), criteria=ATTESTED),
@@ -146,13 +149,13 @@ REFUSED: list[tuple[str, Candidate, str]] = [
     ("never seen available", judged(good()), "not attested, and not seen available"),
     (
         "a second short",
-        judged(good(since=at(8) + timedelta(seconds=1))),
-        "available since 2026-01-02T08:00:01Z, short of the soak time of 2h",
+        judged(good(since=at(1), earned=2 * 3600 - 1)),
+        "available since 2026-01-02T01:00:00Z, short of the soak time of 2h",
     ),
     (
-        "seen available later than now",
-        judged(good(since=at(11))),
-        "available since 2026-01-02T11:00:00Z, short of the soak time of 2h",
+        "available for long, and nothing was earned",
+        judged(good(since=at(1), earned=0)),
+        "available since 2026-01-02T01:00:00Z, short of the soak time of 2h",
     ),
 ]
 
@@ -180,13 +183,13 @@ def test_every_refusal_says_why(found: Candidate, refused: str) -> None:
     ],
 )
 def test_the_soak_time_is_told_as_people_write_it(soak: timedelta, told: str) -> None:
-    found = judged(good(since=NOW), criteria=KnownGoodCriteria(require_attested=False, soak=soak))
+    found = judged(good(since=at(1), earned=0), criteria=KnownGoodCriteria(require_attested=False, soak=soak))
     assert found.refused.endswith(f"short of the soak time of {told}")
 
 
 def test_without_a_soak_time_being_seen_is_enough() -> None:
     criteria = KnownGoodCriteria(require_attested=False, soak=timedelta(0))
-    assert judged(good(since=NOW), criteria=criteria).refused == ""
+    assert judged(good(since=at(1), earned=0), criteria=criteria).refused == ""
     assert judged(good(), criteria=criteria).refused == "not attested, and not seen available"
 
 
@@ -265,7 +268,7 @@ CRITERIA = st.builds(
 def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
     of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria
 ) -> None:
-    found = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
+    found = judge(of, revisions=records, revoked=revoked, criteria=criteria)
     assert bool(found.refused) != bool(found.reason)
     if found.refused:
         return
@@ -277,7 +280,8 @@ def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
     attested = any(r.spec.attestation and not r.status.moved_tags for r in mine)
     assert attested or not criteria.require_attested
     since = found.revision.status.available_since
-    assert attested or (since is not None and since + criteria.soak <= NOW)
+    soak = found.revision.status.soak
+    assert attested or (since is not None and soak is not None and soak.earned_seconds >= criteria.soak.total_seconds())
     assert not criteria.uncured
     assert not (criteria.require_pinned and of.unpinned)
 
@@ -286,17 +290,17 @@ def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
 def test_the_order_of_the_records_does_not_matter(
     of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria, random: Random
 ) -> None:
-    before = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
+    before = judge(of, revisions=records, revoked=revoked, criteria=criteria)
     random.shuffle(records)
-    assert judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW) == before
+    assert judge(of, revisions=records, revoked=revoked, criteria=criteria) == before
 
 
 @given(WORKLOADS, RECORDS, REVOKED, CRITERIA, st.sampled_from(["r1", "r2", "r3", "r4"]))
 def test_a_further_revocation_lets_nobody_serve(
     of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria, name: str
 ) -> None:
-    before = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
-    after = judge(of, revisions=records, revoked={*revoked, name}, criteria=criteria, now=NOW)
+    before = judge(of, revisions=records, revoked=revoked, criteria=criteria)
+    after = judge(of, revisions=records, revoked={*revoked, name}, criteria=criteria)
     assert after.refused or not before.refused
 
 
@@ -306,7 +310,7 @@ def test_a_further_revocation_lets_nobody_serve(
 def test_ranking_drops_the_refused_and_does_not_depend_on_order(
     workloads: list[Workload], records: list[ModelRevision], criteria: KnownGoodCriteria, random: Random
 ) -> None:
-    candidates = [judge(w, revisions=records, revoked=(), criteria=criteria, now=NOW) for w in workloads]
+    candidates = [judge(w, revisions=records, revoked=(), criteria=criteria) for w in workloads]
     ranked = rank(candidates, criteria=criteria)
     assert {c.workload.uid for c in ranked} == {c.workload.uid for c in candidates if not c.refused}
     random.shuffle(candidates)
