@@ -15,6 +15,7 @@ from lazaretto.api.modelrevision import (
     MOST_DIGESTS,
     ContainerDigest,
     DigestConfidence,
+    ModelRevision,
     ModelRevisionStatus,
     MovedTag,
 )
@@ -111,6 +112,21 @@ def stamp(status: ModelRevisionStatus, resolution: Resolution, *, now: datetime)
         anew=anew,
         agreed=all(len(digests) == 1 for digests in resolution.found.values()),
     )
+
+
+Content = tuple[str, frozenset[tuple[str, str]]]
+"""A template without images, and the digest that each container runs."""
+
+
+def content_of(workload: Workload, *, revisions: Iterable[ModelRevision]) -> Content | None:
+    """What a workload loads, whatever its images are called; None while that is not known of every container."""
+    known = dict(workload.pinned)
+    for revision in revisions:
+        if revision.spec.identity == workload.identity:
+            known |= {d.container: d.digest for d in revision.status.digests}
+    if any(container not in known for container, _ in workload.tagged):
+        return None
+    return workload.frame, frozenset(known.items())
 
 
 def moved_text(moved: MovedTag) -> str:

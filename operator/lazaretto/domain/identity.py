@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
@@ -37,10 +37,19 @@ _FILLED_IN = {"apiVersion": "v1", "divisor": "0", "iscsiInterface": "default", "
 
 def identity_of(template: Mapping[str, Any]) -> str:
     """SHA-256 (hex) over the parts of a pod template that decide which model is served."""
+    return _hash(template, _CONTAINER_FIELDS)
+
+
+def frame_of(template: Mapping[str, Any]) -> str:
+    """The same without the containers' images: what runs in them is the same under another name."""
+    return _hash(template, [field for field in _CONTAINER_FIELDS if field != "image"])
+
+
+def _hash(template: Mapping[str, Any], fields: Sequence[str]) -> str:
     spec = template.get("spec") or {}
     content = {
-        "containers": [_container(c) for c in spec.get("containers") or ()],
-        "initContainers": [_container(c) for c in spec.get("initContainers") or ()],
+        "containers": [_container(c, fields) for c in spec.get("containers") or ()],
+        "initContainers": [_container(c, fields) for c in spec.get("initContainers") or ()],
         "volumes": spec.get("volumes") or [],
     }
     told = {part: _without_defaults(value) for part, value in content.items()}
@@ -66,6 +75,12 @@ def tagged(template: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Containers, those for initialisation included, whose image has no digest, each with that image."""
     images = [(str(c.get("name") or ""), str(c.get("image") or "")) for c in _containers(template)]
     return [(name, image) for name, image in images if image and not image_digest(image)]
+
+
+def pinned(template: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Containers, those for initialisation included, whose image is named by digest, each with that digest."""
+    digests = [(str(c.get("name") or ""), image_digest(str(c.get("image") or ""))) for c in _containers(template)]
+    return [(name, digest) for name, digest in digests if digest]
 
 
 def unresolvable(template: Mapping[str, Any]) -> list[str]:
@@ -115,5 +130,5 @@ def _texts(container: Mapping[str, Any]) -> list[str]:
     return [str(text) for text in told]
 
 
-def _container(container: Mapping[str, Any]) -> dict[str, Any]:
-    return {field: container[field] for field in _CONTAINER_FIELDS if container.get(field)}
+def _container(container: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    return {field: container[field] for field in fields if container.get(field)}

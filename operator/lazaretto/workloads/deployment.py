@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from lazaretto.domain.fields import Change, Fields
-from lazaretto.domain.identity import identity_of, images_of, tagged, unpinned, unresolvable
+from lazaretto.domain.identity import frame_of, identity_of, images_of, pinned, tagged, unpinned, unresolvable
 from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.kube import surface
 from lazaretto.kube.request import Request, merge_patch
@@ -88,6 +88,8 @@ def workload_of(obj: Object) -> Workload:
         images=tuple(images_of(template)),
         unpinned=tuple(unpinned(template)),
         tagged=tuple(tagged(template)),
+        pinned=tuple(pinned(template)),
+        frame=frame_of(template),
         resolvable=not unresolvable(template),
         rolled_out=_rolled_out(obj),
     )

@@ -17,6 +17,7 @@ from lazaretto.api.incidentdecision import IncidentDecisionSpec, Verb
 from lazaretto.api.meta import ObjectMeta
 from lazaretto.api.modelrevision import (
     Attestation,
+    ContainerDigest,
     ModelRevisionSpec,
     ModelRevisionStatus,
     MovedTag,
@@ -104,14 +105,17 @@ def revision(
     earned: int | None = None,
     revoked_by: Sequence[Revocation] = (),
     moved: Sequence[MovedTag] = (),
+    loads: str = "",
     **meta: Any,
 ) -> ModelRevision:
     """The record of what runs under the identity `digest(runs)`; `runs` is the record's name unless it is given.
 
-    Available since a moment, it has earned all the time until `at(10)`, or so many seconds.
+    Available since a moment, it has earned all the time until `at(10)`, or so many seconds. `loads` is the letter of
+    the digest that its tag was seen to stand for.
     """
     seconds = earned if earned is not None else int((at(10) - since).total_seconds()) if since else 0
     soak = SoakRecord(earned_seconds=max(0, seconds), seen_at=at(10)) if since else None
+    digests = [ContainerDigest(container="server", digest=f"sha256:{loads * 64}")] if loads else []
     return ModelRevision(
         metadata=metadata(name, **meta),
         spec=ModelRevisionSpec(
@@ -120,7 +124,11 @@ def revision(
             attestation=Attestation(by=attested_by) if attested_by else None,
         ),
         status=ModelRevisionStatus(
-            available_since=since, soak=soak, revoked_by=list(revoked_by), moved_tags=list(moved)
+            available_since=since,
+            soak=soak,
+            revoked_by=list(revoked_by),
+            moved_tags=list(moved),
+            digests=digests,
         ),
     )
 
@@ -148,12 +156,13 @@ def workload(
     pod_labels: Mapping[str, str] | None = None,
     unpinned: Sequence[str] = (),
     tagged: Sequence[str] = (),
+    frame: str = "",
     resolvable: bool = True,
     rolled_out: bool = True,
 ) -> Workload:
     """A Deployment that runs the identity `digest(runs)`, ready as far as it has replicas unless told otherwise.
 
-    `tagged` are containers whose image is a tag.
+    `tagged` are containers whose image is a tag; what has the same `frame` differs by its images alone.
     """
     serving = replicas if ready is None else ready
     return Workload(
@@ -170,6 +179,7 @@ def workload(
         images=(f"registry.example/{runs or name}:1",),
         unpinned=tuple(unpinned) or tuple(f"{each}:1" for each in tagged),
         tagged=tuple((each, f"{each}:1") for each in tagged),
+        frame=digest(f"frame of {frame or runs or name}"),
         resolvable=resolvable,
         rolled_out=rolled_out,
     )

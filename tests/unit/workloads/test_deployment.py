@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazaretto.domain.fields import Change, changes_to, extend_journal, read_journal, restoration
-from lazaretto.domain.identity import identity_of
+from lazaretto.domain.identity import frame_of, identity_of
 from lazaretto.domain.scene import Demand, Workload
 from lazaretto.kube.request import MERGE_PATCH
 from lazaretto.workloads.deployment import REPLICAS, DeploymentSurface, workload_of
@@ -154,6 +154,7 @@ def test_facts_of_a_deployment() -> None:
         images=("registry.example/bad:1", "envoy:2"),
         unpinned=("registry.example/bad:1", "envoy:2"),
         tagged=(("serve", "registry.example/bad:1"), ("proxy", "envoy:2")),
+        frame=frame_of(TEMPLATE),
     )
 
 
