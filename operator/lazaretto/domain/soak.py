@@ -8,6 +8,7 @@ seen: no available replica, an incident that names the revision, a tag that move
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -70,7 +71,7 @@ def soaked(kept: Soak, *, remembered: Soak | None, sight: Sight, now: datetime, 
     watched = counting and before.counting and 0.0 < gap <= LONGEST_GAP
     earned = before.earned + (gap if watched else 0.0)
     # Another process may have watched for longer, and stored it. Adding to that would count the same time twice.
-    other = kept.earned if kept.since == before.since else 0.0
+    other = kept.earned if remembered is not None and remembered.since == kept.since else 0.0
     return Soak(before.since, max(earned, other), steady, counting)
 
 
@@ -79,10 +80,11 @@ def _before(kept: Soak, remembered: Soak | None) -> Soak:
         return kept
     if kept.since == remembered.since:
         return remembered
-    known = [soak.since for soak in (kept, remembered) if soak.since is not None]
-    since = max(known) if len(known) == 2 else None
+    lesser = min(
+        (kept, remembered), key=lambda soak: (soak.earned, -soak.since.timestamp() if soak.since else -math.inf)
+    )
     # When the break was is not known either, so the time since the last look is not counted.
-    return replace(remembered, since=since, earned=min(kept.earned, remembered.earned), looked=None)
+    return replace(lesser, looked=None)
 
 
 def told(status: ModelRevisionStatus, soak: Soak, *, now: datetime) -> SoakRecord | None:
