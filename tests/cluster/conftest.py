@@ -14,6 +14,7 @@ import pytest
 
 from lazaretto.api import GROUP
 from tests.cluster.access import ClusterAccess
+from tests.cluster.attacker import Attacker
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fence_stories import ATTEMPTS, Place
 from tests.cluster.installation import (
@@ -29,7 +30,6 @@ from tests.cluster.installation import (
     incident,
     probe_decision,
 )
-from tests.cluster.attacker import Attacker
 from tests.cluster.pki import CertificateAuthority
 from tests.cluster.receiver import ReceiverProcess, ReceiverTls
 from tests.cluster.receiver_stories import SYSTEM, TOKENS, add_model, receiver_as_itself
@@ -109,9 +109,7 @@ def besieged(
     serving = authority.serving("receiver", dns_names=["receiver"], addresses=["127.0.0.1"])
     kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-receiver")
     tls = ReceiverTls(serving=serving, ca=authority.certificate)
-    process = ReceiverProcess(
-        root / "own", kubeconfig, namespace=SYSTEM, tokens=TOKENS, tls=tls, log_format="json"
-    )
+    process = ReceiverProcess(root / "own", kubeconfig, namespace=SYSTEM, tokens=TOKENS, tls=tls, log_format="json")
     with process:
         yield process, Attacker(process, ca=authority.certificate)
 

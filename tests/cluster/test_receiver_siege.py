@@ -50,7 +50,15 @@ EMPTY = b'{"version": "4", "alerts": []}'
         (head(JSON_TYPE, "Transfer-Encoding: chunked") + b"1;" + b"x" * 10 * MIB, 503),
         (head(JSON_TYPE, "Content-Length: 100000000", token="wrong") + b" " * 8 * MIB, 401),
     ],
-    ids=["one byte more", "the most", "more than that", "in chunks", "one endless chunk", "an endless chunk size", "a stranger's"],
+    ids=[
+        "one byte more",
+        "the most",
+        "more than that",
+        "in chunks",
+        "one endless chunk",
+        "an endless chunk size",
+        "a stranger's",
+    ],
 )
 def test_oversized_bodies_are_not_kept(besieged: Besieged, data: bytes, status: int) -> None:
     receiver, attacker = besieged
@@ -99,7 +107,9 @@ SMUGGLED = {
     "a null": head(JSON_TYPE, "X: a\0b", "Content-Length: 2") + b"[]" + SECOND,
     "a negative chunk": head(JSON_TYPE, "Transfer-Encoding: chunked") + b"-1\r\n\r\n" + SECOND,
     "a chunk that is longer": head(JSON_TYPE, "Transfer-Encoding: chunked") + b"2\r\n[]xx\r\n0\r\n\r\n" + SECOND,
-    "a chunk size in another script": head(JSON_TYPE, "Transfer-Encoding: chunked") + "\u0662\r\n[]\r\n".encode() + SECOND,
+    "a chunk size in another script": head(JSON_TYPE, "Transfer-Encoding: chunked")
+    + "\u0662\r\n[]\r\n".encode()
+    + SECOND,
 }
 
 

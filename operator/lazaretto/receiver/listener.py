@@ -26,9 +26,7 @@ _log = logging.getLogger(__name__)
 class Listener:
     """Listens on every address that a host stands for. `made` makes the protocol of one connection."""
 
-    def __init__(
-        self, made: Callable[[], asyncio.BaseProtocol], *, limit: int, established: Callable[[], int]
-    ) -> None:
+    def __init__(self, made: Callable[[], asyncio.BaseProtocol], *, limit: int, established: Callable[[], int]) -> None:
         """`limit` bounds the connections that are `established` and those on their way there, together."""
         self._made = made
         self._limit = limit
