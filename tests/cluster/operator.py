@@ -21,7 +21,15 @@ class OperatorProcess(LazarettoProcess):
     _START_SECONDS = 60.0
     _GRACE_SECONDS = 20.0
 
-    def __init__(self, root: Path, kubeconfig: Path, *, flags: Sequence[str] = (), level: str = "info") -> None:
+    def __init__(
+        self,
+        root: Path,
+        kubeconfig: Path,
+        *,
+        flags: Sequence[str] = (),
+        level: str = "info",
+        log_format: str = "text",
+    ) -> None:
         """Describes the operator; `start` starts it.
 
         Args:
@@ -29,10 +37,11 @@ class OperatorProcess(LazarettoProcess):
             kubeconfig: Whom it is for the API server.
             flags: More flags of the subcommand.
             level: Log level.
+            log_format: Log lines for people (text) or for machines (json).
         """
         self.health_url = f"http://127.0.0.1:{free_ports(1)[0]}/healthz"
         arguments = [
-            *("--log-level", level, "operator"),
+            *("--log-level", level, "--log-format", log_format, "operator"),
             *("--kubeconfig", str(kubeconfig), "--liveness", self.health_url),
             *flags,
         ]
