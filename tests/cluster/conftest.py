@@ -31,6 +31,7 @@ from tests.cluster.installation import (
     probe_decision,
 )
 from tests.cluster.pki import CertificateAuthority
+from tests.cluster.process import free_ports
 from tests.cluster.receiver import ReceiverProcess, ReceiverTls
 from tests.cluster.receiver_stories import SYSTEM, TOKENS, add_model, receiver_as_itself
 from tests.cluster.waiting import until
@@ -100,8 +101,14 @@ def receiver(cluster: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="package")
+def intake_address() -> str:
+    """Where the besieged receiver shows its metrics."""
+    return f"127.0.0.1:{free_ports(1)[0]}"
+
+
+@pytest.fixture(scope="package")
 def besieged(
-    cluster: ClusterAccess, tmp_path_factory: pytest.TempPathFactory
+    cluster: ClusterAccess, intake_address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ReceiverProcess, Attacker]]:
     """A receiver as it is installed, with TLS and JSON lines for a log, and somebody who attacks it."""
     root = tmp_path_factory.mktemp("besieged")
@@ -109,7 +116,10 @@ def besieged(
     serving = authority.serving("receiver", dns_names=["receiver"], addresses=["127.0.0.1"])
     kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-receiver")
     tls = ReceiverTls(serving=serving, ca=authority.certificate)
-    process = ReceiverProcess(root / "own", kubeconfig, namespace=SYSTEM, tokens=TOKENS, tls=tls, log_format="json")
+    flags = ("--metrics-listen", intake_address)
+    process = ReceiverProcess(
+        root / "own", kubeconfig, namespace=SYSTEM, tokens=TOKENS, tls=tls, flags=flags, log_format="json"
+    )
     with process:
         yield process, Attacker(process, ca=authority.certificate)
 

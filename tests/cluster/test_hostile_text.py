@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,11 @@ def scene(fenced: ControlPlane, operator: OperatorProcess) -> Iterator[Scene]:
 
 
 def test_nothing_of_it_is_more_than_text_and_it_stays_where_it_belongs(
-    besieged: tuple[ReceiverProcess, Attacker], operator: OperatorProcess, scene: Scene, metrics_address: str
+    besieged: tuple[ReceiverProcess, Attacker],
+    operator: OperatorProcess,
+    scene: Scene,
+    metrics_address: str,
+    intake_address: str,
 ) -> None:
     receiver, _ = besieged
     assert all(MARK in text or "reversed" in what for what, text in CORPUS.items())
@@ -133,7 +137,9 @@ def test_nothing_of_it_is_more_than_text_and_it_stays_where_it_belongs(
         assert {path for path, text in _texts(bare(event), path="") if MARK in text} <= {"message"}
     others = [each for plural in ("containments", "modelrevisions", "protectedmodels") for each in scene.all(plural)]
     assert MARK not in json.dumps(others)
-    _metrics_are_sound(metrics_address, scene.namespace)
+    begun = _metrics_of(metrics_address, "lazaretto_containments_begun")
+    assert {"namespace": scene.namespace, "ai_model": MODEL} in begun
+    assert _metrics_of(intake_address, "lazaretto_receiver_alerts")
     for process in (receiver, operator):
         _log_is_sound(process.log)
 
@@ -174,13 +180,13 @@ def _texts(value: Any, *, path: str) -> Iterator[tuple[str, str]]:
         yield path, value
 
 
-def _metrics_are_sound(address: str, namespace: str) -> None:
+def _metrics_of(address: str, name: str) -> list[Mapping[str, str]]:
+    """The labels of one metric; fails if anything of an alert is in the text, or it cannot be read."""
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
         text = answer.read().decode()
     assert MARK not in text
     families = list(text_string_to_metric_families(text))
-    begun = [sample for family in families for sample in family.samples if "containments_begun" in sample.name]
-    assert {"namespace": namespace, "ai_model": MODEL} in [sample.labels for sample in begun]
+    return [sample.labels for family in families for sample in family.samples if sample.name.startswith(name)]
 
 
 def _log_is_sound(log: Path) -> None:
