@@ -51,8 +51,13 @@ def settings() -> kopf.OperatorSettings:
     return ours
 
 
-def registry(engine: Engine, credentials: Credentials, *, pulse: Pulse) -> kopf.OperatorRegistry:
-    """The handlers: one per kind, each of them a bell; and a probe, which says how it is with the watches."""
+def registry(
+    engine: Engine, credentials: Credentials, *, pulse: Pulse, stop: asyncio.Event
+) -> kopf.OperatorRegistry:
+    """The handlers: one per kind, each of them a bell; and a probe, which says how it is with the watches.
+
+    `stop` is set in the end, whoever asked for it.
+    """
     ours = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=ours)
@@ -79,6 +84,8 @@ def registry(engine: Engine, credentials: Credentials, *, pulse: Pulse) -> kopf.
     @kopf.on.cleanup(registry=ours)
     async def cleanup(**_: Any) -> None:
         await engine.stop()
+        # Kopf leaves a task behind that waits for it, and would in turn wait 5 s for that task.
+        stop.set()
 
     for kind in KINDS:
         _watch(ours, engine, kind)
@@ -111,7 +118,7 @@ async def run(
     watching = asyncio.create_task(watch_over(pulse, ended=ended))
     try:
         await kopf.operator(
-            registry=registry(engine, credentials, pulse=pulse),
+            registry=registry(engine, credentials, pulse=pulse, stop=stop),
             settings=settings(),
             clusterwide=True,
             standalone=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import ssl
 from typing import Any, cast
@@ -62,7 +63,7 @@ def test_a_lost_api_server_is_asked_again_within_half_a_second_for_a_quarter_of_
 
 def registry(engine: object = None, credentials: Account | None = None) -> Any:
     account = credentials or Account("https://api:443")
-    return operator.registry(cast(Engine, engine or Recorder()), account, pulse=Pulse())
+    return operator.registry(cast(Engine, engine or Recorder()), account, pulse=Pulse(), stop=asyncio.Event())
 
 
 def bell_of(kind: type[Resource], engine: object) -> Any:
