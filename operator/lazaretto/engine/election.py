@@ -53,8 +53,8 @@ class Election:
         steady: Steady = boot_time,
     ) -> None:
         pace = pace or Pace()
-        # One try must be over before the next is due, and long before the lease is.
-        self._api = api.with_policy(RetryPolicy(per_try=pace.retry, deadline=pace.retry))
+        # A slow answer is better than none, and a connection that leads nowhere must leave time for another one.
+        self._api = api.with_policy(RetryPolicy(per_try=pace.renew / 2, deadline=pace.renew / 2))
         self._name = name
         self._clock = clock or SystemClock()
         self._steady = steady
@@ -99,9 +99,10 @@ class Election:
             while True:
                 self._stirred.clear()
                 await self._attempt()
+                pause = self._pace.retry * (0.8 + 0.4 * random.random())  # noqa: S311  # jitter, not a secret
                 with suppress(TimeoutError):
-                    pause = self._pace.retry * (0.8 + 0.4 * random.random())  # noqa: S311  # jitter, not a secret
-                    await asyncio.wait_for(self._stirred.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._stirred.wait()
         finally:
             watching.cancel()
 

@@ -23,6 +23,7 @@ from lazaretto.engine.admission import Admission
 from lazaretto.engine.clock import Clock, SystemClock
 from lazaretto.engine.comparison import Comparison
 from lazaretto.engine.election import Election
+from lazaretto.engine.ending import ended
 from lazaretto.engine.onset import Lookup
 from lazaretto.engine.store import Store
 from lazaretto.engine.switch import Switch
@@ -83,9 +84,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Stop, and then let another replica write. What was under way is taken up again from the stored objects."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         await self._end()
         if self._election is not None:
             await self._election.resign()

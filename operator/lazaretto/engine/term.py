@@ -22,6 +22,7 @@ from lazaretto.domain.evidence import Finding
 from lazaretto.engine.bells import Bells
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.collector import Collector
+from lazaretto.engine.ending import ended
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.onset import Lookup, Onset
 from lazaretto.engine.opposition import Opposition
@@ -134,10 +135,8 @@ class Term:
 
     async def stop(self) -> None:
         """Stop the workers. Whatever was under way is taken up again from the stored objects."""
-        for task in self._tasks:
-            task.cancel()
         self._collector.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         await self._sentry.stop()
 
     async def _work(self) -> None:

@@ -51,9 +51,7 @@ def settings() -> kopf.OperatorSettings:
     return ours
 
 
-def registry(
-    engine: Engine, credentials: Credentials, *, pulse: Pulse, stop: asyncio.Event
-) -> kopf.OperatorRegistry:
+def registry(engine: Engine, credentials: Credentials, *, pulse: Pulse, stop: asyncio.Event) -> kopf.OperatorRegistry:
     """The handlers: one per kind, each of them a bell; and a probe, which says how it is with the watches.
 
     `stop` is set in the end, whoever asked for it.
