@@ -80,9 +80,13 @@ async def _send(api: Api, plan: ObjectPlan, changes: Sequence[Change]) -> None:
     surface: Surface = plan.surface
     obj = plan.obj
     for _ in range(TRIES):
+        request = surface.write(obj, changes)
+        pinned = at_version(request, str(metadata(obj).get("resourceVersion", "")))
         try:
-            await api.patch(at_version(surface.write(obj, changes), str(metadata(obj).get("resourceVersion", ""))))
+            await api.patch(pinned)
         except Conflict:
+            if pinned is request:
+                raise
             obj = await api.get(surface.resource, namespace=namespace_of(obj), name=name_of(obj))
             if uid_of(obj) != plan.uid or surface.read(obj) != surface.read(plan.obj):
                 raise

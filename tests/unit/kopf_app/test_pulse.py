@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from types import SimpleNamespace
 from typing import Any, cast
 
+import kopf
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from yarl import URL
@@ -124,12 +126,14 @@ async def test_it_shows_in_the_metrics() -> None:
 async def test_a_probe_says_which_watch_is_dead() -> None:
     one = Pulse()
     ours = operator.registry(cast(Engine, Recorder()), Account("https://api:443"), pulse=one, stop=asyncio.Event())
-    [probe] = [h.fn for h in ours._activities.get_all_handlers() if h.activity.value == "probe"]
+    [probe] = [
+        h.fn for h in ours._activities.get_all_handlers() if h.activity is not None and h.activity.value == "probe"
+    ]
     await asked(one, answer=Response())
     beats(one, 1.0)
     assert await cast(Any, probe)() == {KIND: 1.0}
     beats(one, DEAD_AFTER)
-    with pytest.raises(operator.kopf.PermanentError, match=KIND):
+    with pytest.raises(kopf.PermanentError, match=KIND):
         await cast(Any, probe)()
 
 
@@ -138,7 +142,7 @@ async def test_kopf_s_watches_are_followed_and_a_dead_one_ends_the_process(
 ) -> None:
     """The server opens every stream and says nothing."""
     monkeypatch.setattr(pulse, "DEAD_AFTER", 1.0)
-    monkeypatch.setattr(operator.os, "_exit", lambda code: None)
+    monkeypatch.setattr(os, "_exit", lambda code: None)
     one, engine = Pulse(), Recorder()
     with pytest.raises(LazarettoError, match="dead"):
         await operator.run(cast(Engine, engine), Account(server.url), pulse=one)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_what_is_written_is_what_is_read() -> None:
     record = Record("first", 3, 15, NOON, NOON)
     request = writing(record, over={"metadata": META})
     assert request.path.endswith("/namespaces/lazaretto-system/leases/lazaretto-operator")
-    uid, version, put = request.body  # type: ignore[misc]  # a list
+    uid, version, put = cast(list[dict[str, Any]], request.body)
     assert (uid["op"], uid["value"], version["op"], version["value"]) == ("test", "u", "test", "7")
     assert put["value"]["renewTime"] == "2026-01-02T12:00:00.000005Z"
     assert record_of({"spec": put["value"]}) == record
@@ -27,7 +27,7 @@ def test_what_is_written_is_what_is_read() -> None:
 def test_a_lease_that_is_given_up_names_no_holder() -> None:
     """The API server refuses an empty one."""
     request = writing(Record("", 3, 1, NOON, NOON), over={"metadata": META})
-    assert "holderIdentity" not in request.body[2]["value"]  # type: ignore[index,call-overload]  # a list
+    assert "holderIdentity" not in cast(list[dict[str, Any]], request.body)[2]["value"]
 
 
 @pytest.mark.parametrize(
