@@ -192,7 +192,7 @@ def test_two_that_both_think_they_lead_contain_once_and_release_exactly(
     assert max(keys.values()) == 1, keys
 
 
-@pytest.mark.parametrize("seconds", [2.0 * LEASE_SECONDS, pytest.param(LONG_REST, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("seconds", [1.5 * LEASE_SECONDS, pytest.param(LONG_REST, marks=pytest.mark.slow)])
 def test_a_leader_that_was_suspended_does_no_harm_when_it_goes_on(
     seconds: float, scenes: dict[str, Scene], stage: Stage, replicas: Replicas, audit: AuditLog
 ) -> None:

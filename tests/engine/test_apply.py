@@ -14,6 +14,7 @@ from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.request import Request, at_version
 from lazaretto.kube.transport import Response
 from tests.e2e.shapes import BAD, GOOD, MODEL
+from tests.engine.edits import replicas
 from tests.engine.memory_api import failure
 from tests.engine.plans import DEPLOYMENT, ROUTE, change, plan_of
 from tests.engine.travelling_time import travelling
@@ -114,8 +115,8 @@ async def test_a_write_that_arrives_after_a_release_does_nothing() -> None:
     world = World()
     [(plan, changes), *_] = [each for each in writes(world) if each[0].surface is DEPLOYMENT]
     late = at_version(DEPLOYMENT.write(plan.obj, changes), plan.obj["metadata"]["resourceVersion"])
-    for replicas in (0, 3):
-        world.change("Deployment", GOOD, lambda body, wanted=replicas: body["spec"].update(replicas=wanted))
+    world.change("Deployment", GOOD, replicas(0))
+    world.change("Deployment", GOOD, replicas(3))
     with pytest.raises(Conflict):
         await ApiServer(world.api, policy=ONCE).patch(late)
     assert world.read("Deployment", GOOD)["spec"]["replicas"] == 3
