@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.cluster.process import free_ports
-from tests.cluster.service_process import LazarettoProcess
+from tests.cluster.service_process import SOURCES, LazarettoProcess
 
 
 class OperatorProcess(LazarettoProcess):
@@ -21,7 +21,15 @@ class OperatorProcess(LazarettoProcess):
     _START_SECONDS = 60.0
     _GRACE_SECONDS = 20.0
 
-    def __init__(self, root: Path, kubeconfig: Path, *, flags: Sequence[str] = (), level: str = "info") -> None:
+    def __init__(
+        self,
+        root: Path,
+        kubeconfig: Path,
+        *,
+        flags: Sequence[str] = (),
+        level: str = "info",
+        sources: Path = SOURCES,
+    ) -> None:
         """Describes the operator; `start` starts it.
 
         Args:
@@ -29,6 +37,7 @@ class OperatorProcess(LazarettoProcess):
             kubeconfig: Whom it is for the API server.
             flags: More flags of the subcommand.
             level: Log level.
+            sources: Folder of the package.
         """
         self.health_url = f"http://127.0.0.1:{free_ports(1)[0]}/healthz"
         arguments = [
@@ -36,7 +45,7 @@ class OperatorProcess(LazarettoProcess):
             *("--kubeconfig", str(kubeconfig), "--liveness", self.health_url),
             *flags,
         ]
-        super().__init__(root, name="operator", arguments=arguments, ready_url=self.health_url)
+        super().__init__(root, name="operator", arguments=arguments, ready_url=self.health_url, sources=sources)
 
     def freeze(self) -> None:
         """Stops the operator in its tracks (SIGSTOP): it holds its connections and does nothing."""

@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 from tests.cluster.access import answers
 from tests.cluster.process import ChildProcess
 
-_SOURCES = Path(__file__).parents[2] / "operator"
+SOURCES = Path(__file__).parents[2] / "operator"
 
 
 class ServiceProcess:
@@ -93,14 +93,16 @@ class ServiceProcess:
 
 
 class LazarettoProcess(ServiceProcess):
-    """`python -m lazaretto`, from the sources of this repository."""
+    """`python -m lazaretto`, from the sources of this repository unless told otherwise."""
 
-    def __init__(self, root: Path, *, name: str, arguments: Sequence[str], ready_url: str) -> None:
+    def __init__(
+        self, root: Path, *, name: str, arguments: Sequence[str], ready_url: str, sources: Path = SOURCES
+    ) -> None:
         """Describes the server; `arguments` are those of the command line."""
         super().__init__(
             root,
             name=name,
             argv=[sys.executable, "-m", "lazaretto", *arguments],
             ready_url=ready_url,
-            environment={"PYTHONPATH": str(_SOURCES), "PYTHONUNBUFFERED": "1"},
+            environment={"PYTHONPATH": str(sources), "PYTHONUNBUFFERED": "1"},
         )
