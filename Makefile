@@ -50,7 +50,7 @@ test: lint binaries ## Everything that CI runs: lint, then tests on a real contr
 e2e: binaries ## All end-to-end tests, the slow ones too
 	@$(PYTEST) -m "cluster and not bench" tests/e2e tests/demo
 
-faults: binaries ## Every write and watch goes wrong in every way, and the table of it (25 minutes)
+faults: binaries ## Every write and watch goes wrong in every way, and the table of it (40 minutes)
 	@LAZARETTO_FAULTS_RESULTS=build/faults.json $(PYTEST) tests/faults
 	@$(BIN)/python -m tests.faults build/faults.json
 

@@ -57,6 +57,11 @@ class ServiceProcess:
         return self._child.pid
 
     @property
+    def running(self) -> bool:
+        """Whether the process runs."""
+        return self._child.running
+
+    @property
     def ready(self) -> bool:
         """Whether the process runs and says that it is ready."""
         return self._child.running and answers(self._ready_url)

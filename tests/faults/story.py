@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.cluster.audit import AuditLog
@@ -20,6 +23,7 @@ from tests.faults.plans import CONTAIN, RELEASE, Plan
 from tests.faults.proxy import Proxy
 
 REACHED_SECONDS = 30.0
+LOOK_SECONDS = 0.2
 PEOPLE = ("alice", "bob")
 
 
@@ -73,8 +77,28 @@ def _meet(plan: Plan, fault: Fault, scene: Scene, place: Place, *, act: object) 
         place.operator.kill()
         fault.end()
         place.operator.start()
-    _await(plan.phase, scene)
+    with _restarted(place.operator):
+        _await(plan.phase, scene)
     return max(0.0, time.monotonic() - (fault.over_at or time.monotonic()))
+
+
+@contextmanager
+def _restarted(operator: OperatorProcess) -> Iterator[None]:
+    """An operator that ends by itself is started again, as a kubelet does."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(LOOK_SECONDS):
+            if not operator.running:
+                operator.start()
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
 
 
 def _contain(scene: Scene) -> None:
