@@ -14,6 +14,7 @@ import pytest
 
 from lazaretto.api import GROUP
 from tests.cluster.access import ClusterAccess
+from tests.cluster.attacker import Attacker
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.fence_stories import ATTEMPTS, Place
 from tests.cluster.installation import (
@@ -29,8 +30,10 @@ from tests.cluster.installation import (
     incident,
     probe_decision,
 )
-from tests.cluster.receiver import ReceiverProcess
-from tests.cluster.receiver_stories import add_model, receiver_as_itself
+from tests.cluster.pki import CertificateAuthority
+from tests.cluster.process import free_ports
+from tests.cluster.receiver import ReceiverProcess, ReceiverTls
+from tests.cluster.receiver_stories import SYSTEM, TOKENS, add_model, receiver_as_itself
 from tests.cluster.waiting import until
 from tests.unit.install.sources import OPT_IN, POLICIES
 
@@ -95,6 +98,30 @@ def receiver(cluster: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -
     """The receiver under its own account."""
     with receiver_as_itself(cluster, tmp_path_factory.mktemp("receiver")) as process:
         yield process
+
+
+@pytest.fixture(scope="package")
+def intake_address() -> str:
+    """Where the besieged receiver shows its metrics."""
+    return f"127.0.0.1:{free_ports(1)[0]}"
+
+
+@pytest.fixture(scope="package")
+def besieged(
+    cluster: ClusterAccess, intake_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[ReceiverProcess, Attacker]]:
+    """A receiver as it is installed, with TLS and JSON lines for a log, and somebody who attacks it."""
+    root = tmp_path_factory.mktemp("besieged")
+    authority = CertificateAuthority(root / "ca")
+    serving = authority.serving("receiver", dns_names=["receiver"], addresses=["127.0.0.1"])
+    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-receiver")
+    tls = ReceiverTls(serving=serving, ca=authority.certificate)
+    flags = ("--metrics-listen", intake_address)
+    process = ReceiverProcess(
+        root / "own", kubeconfig, namespace=SYSTEM, tokens=TOKENS, tls=tls, flags=flags, log_format="json"
+    )
+    with process:
+        yield process, Attacker(process, ca=authority.certificate)
 
 
 @pytest.fixture

@@ -310,6 +310,14 @@ OTHER_EXAMPLES = (
     ),
     RuleExample(
         kind=ProtectedModel,
+        message="trafficQuery must name $workload: one revision's traffic would count for all",
+        spec=MODEL,
+        on_update=False,
+        accepted=(NOTHING, {"trafficQuery": 'rate(requests_total{deployment="$workload"}[5m])'}),
+        refused=({"trafficQuery": "rate(requests_total[5m])"},),
+    ),
+    RuleExample(
+        kind=ProtectedModel,
         message="name the workload or select it by matchLabels, not both",
         spec=MODEL,
         on_update=False,

@@ -29,6 +29,7 @@ class OperatorProcess(LazarettoProcess):
         flags: Sequence[str] = (),
         level: str = "info",
         sources: Path = SOURCES,
+        log_format: str = "text",
     ) -> None:
         """Describes the operator; `start` starts it.
 
@@ -38,10 +39,11 @@ class OperatorProcess(LazarettoProcess):
             flags: More flags of the subcommand.
             level: Log level.
             sources: Folder of the package.
+            log_format: Log lines for people (text) or for machines (json).
         """
         self.health_url = f"http://127.0.0.1:{free_ports(1)[0]}/healthz"
         arguments = [
-            *("--log-level", level, "operator"),
+            *("--log-level", level, "--log-format", log_format, "operator"),
             *("--kubeconfig", str(kubeconfig), "--liveness", self.health_url),
             *flags,
         ]

@@ -45,6 +45,7 @@ class ReceiverProcess(LazarettoProcess):
         tokens: Mapping[str, str],
         tls: ReceiverTls | None = None,
         flags: Sequence[str] = (),
+        log_format: str = "text",
     ) -> None:
         """Describes the receiver; `start` starts it.
 
@@ -54,7 +55,8 @@ class ReceiverProcess(LazarettoProcess):
             namespace: Where incidents go that no model matched.
             tokens: Bearer tokens by sender; written to `root/tokens`, where tests may change them.
             tls: Certificates; plain HTTP without.
-            flags: More flags of the command line.
+            flags: More flags of the subcommand.
+            log_format: Log lines for people (text) or for machines (json).
         """
         self.tokens = root.absolute() / "tokens"
         port, health = free_ports(2)
@@ -64,7 +66,8 @@ class ReceiverProcess(LazarettoProcess):
         self._default_token = next(iter(tokens.values()), "")
         self._address = ("127.0.0.1", port)
         arguments = [
-            *("receiver", "--listen", f"127.0.0.1:{port}", "--health-listen", f"127.0.0.1:{health}"),
+            *("--log-format", log_format, "receiver"),
+            *("--listen", f"127.0.0.1:{port}", "--health-listen", f"127.0.0.1:{health}"),
             *("--tokens-dir", str(self.tokens), "--kubeconfig", str(kubeconfig), "--namespace", namespace),
             *_tls_flags(tls),
             *flags,

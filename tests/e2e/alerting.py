@@ -90,8 +90,8 @@ class _Metrics(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def alertmanager(root: Path, receiver: ReceiverProcess, **timing: str) -> Alertmanager:
-    """Our own configuration with this receiver; `timing` replaces settings of its route."""
+def alertmanager(root: Path, receiver: ReceiverProcess, *, beats: str = "", **timing: str) -> Alertmanager:
+    """Our own configuration with this receiver; `timing` replaces settings of its route, `beats` the heartbeat's."""
     config = yaml.safe_load((ALERTING / "alertmanager.yaml").read_text())
     secret = root.parent / f"{root.name}.token"
     secret.write_text(TOKEN)
@@ -102,6 +102,8 @@ def alertmanager(root: Path, receiver: ReceiverProcess, **timing: str) -> Alertm
     del http["tls_config"]
     route = next(r for r in config["route"]["routes"] if r["receiver"] == "lazaretto")
     route |= timing
+    if beats:
+        route["routes"][0] |= {"group_interval": beats, "repeat_interval": beats}
     return Alertmanager(root, config=json.dumps(config))
 
 

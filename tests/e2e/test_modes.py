@@ -177,8 +177,14 @@ def test_known_good_is_earned_by_soak(scenes: dict[str, Scene]) -> None:
     scene = scenes["soak"]
     good = scene.read("deployments", GOOD)
     name = revision_name(MODEL, identity_of(good["spec"]["template"]))
-    until(lambda: scene.read("modelrevisions", name)["status"].get("availableSince"), what="seen available")
-    time.sleep(SOAK_SECONDS)
+
+    def earned() -> bool:
+        scene.look_again()
+        time.sleep(1.0)
+        soak = scene.read("modelrevisions", name).get("status", {}).get("soak", {})
+        return int(soak.get("earnedSeconds", 0)) >= SOAK_SECONDS
+
+    until(earned, what="it has soaked")
     scene.report(target={"model": MODEL, "revision": BAD})
     incident = scene.contained()
     assert incident["status"]["containment"]["knownGood"] == name

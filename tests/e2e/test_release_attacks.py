@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.audit import AuditLog, Mark
 from tests.cluster.waiting import until
+from tests.e2e.ledger import Ledger
 from tests.e2e.raw_api import RefusedError
-from tests.e2e.scene import Scene, Stage, refused
+from tests.e2e.scene import OPERATOR, RECEIVER, Scene, Stage, refused
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape, policy
 from tests.e2e.test_alert_to_containment import stopped
 
@@ -33,7 +35,13 @@ SHAPES = {
 
 
 @pytest.fixture(scope="module")
-def scenes(stage: Stage) -> dict[str, Scene]:
+def began(audit: AuditLog) -> Mark:
+    """The end of the audit log before anything of this module happened."""
+    return audit.mark()
+
+
+@pytest.fixture(scope="module")
+def scenes(stage: Stage, began: Mark) -> dict[str, Scene]:
     # Without the fence, so that there is something to undo.
     return stage.build_all({name: replace(shape, fenced=False) for name, shape in SHAPES.items()})
 
@@ -189,3 +197,20 @@ def test_whoever_deletes_the_record_releases_nothing(scenes: dict[str, Scene]) -
 def assert_held_by(scene: Scene, uid: str) -> None:
     assert_still_held(scene)
     assert [h["incidentUID"] for h in scene.read("containments", MODEL)["spec"]["holds"]] == [uid]
+
+
+def test_through_all_of_this_the_accounts_asked_for_nothing_but_their_work(
+    scenes: dict[str, Scene], audit: AuditLog, began: Mark
+) -> None:
+    """The audit log of the whole module: known verbs on known kinds, none refused for lack of rights."""
+    ledgers = [Ledger(audit, scene.namespace, mark=began) for scene in scenes.values()]
+    ledgers[-1].settled()
+    asked = {user: set().union(*(ledger.counted(user) for ledger in ledgers)) for user in (OPERATOR, RECEIVER)}
+    assert asked[OPERATOR] >= {"patch deployments/scale", "patch aiincidents/status"}
+    assert {user: set().union(*(ledger.excess(user) for ledger in ledgers)) for user in asked} == {
+        user: set() for user in asked
+    }
+    # Nowhere else in the cluster did they act as anybody but themselves, or touch what could give them rights.
+    calls = list(audit.since(began, users=[OPERATOR, RECEIVER]))
+    assert {call.impersonated for call in calls} == {""}
+    assert not {call.resource for call in calls} & {"secrets", "roles", "rolebindings", "clusterroles", "tokenreviews"}

@@ -15,7 +15,8 @@ from lazaretto.domain.conditions import find
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
 from lazaretto.engine.survey import RIGHTS_AGE, Survey
-from lazaretto.errors import Unavailable
+from lazaretto.engine.traffic_lookup import SILENCE, Ask
+from lazaretto.errors import Invalid, Unavailable
 from lazaretto.kube.api_server import ApiServer
 from tests.e2e.shapes import ATTESTED, BAD, GOOD, MODEL, Shape
 from tests.engine.memory_api import called
@@ -29,13 +30,15 @@ Edit = Callable[[World], object]
 class Surveyor:
     """A survey of a world; its clock is moved by tests."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, traffic: Ask | None = None) -> None:
         self.world = world
         self.moment = NOON
         self.store = Store()
         api = ApiServer(world.api, policy=ONCE)
         self._statuses = StatusWriter(api, self.store)
-        self.survey = Survey(api, self.store, self._statuses, clock=self)
+        self.survey = Survey(
+            api, self.store, self._statuses, clock=self, traffic=traffic, steady=lambda: self.moment.timestamp()
+        )
         self.task = asyncio.create_task(self._statuses.work())
 
     def now(self) -> datetime:
@@ -66,8 +69,8 @@ class Surveyor:
 async def begin() -> AsyncIterator[Callable[..., Surveyor]]:
     made: list[Surveyor] = []
 
-    def start(world: World | None = None) -> Surveyor:
-        made.append(Surveyor(world or World()))
+    def start(world: World | None = None, traffic: Ask | None = None) -> Surveyor:
+        made.append(Surveyor(world or World(), traffic))
         return made[-1]
 
     yield start
@@ -118,13 +121,18 @@ async def test_what_another_recorded_meanwhile_is_no_obstacle(begin: Callable[..
     assert len(world.api.all("modelrevisions")) == 2
 
 
-async def test_the_second_look_writes_nothing_and_asks_for_no_right_again(begin: Callable[..., Surveyor]) -> None:
+async def test_the_second_look_writes_what_was_earned_alone_and_asks_for_no_right_again(
+    begin: Callable[..., Surveyor],
+) -> None:
     surveyor = begin()
     _, first = await surveyor.look()
     assert first.count("create selfsubjectaccessreviews") == 5
     surveyor.moment += timedelta(minutes=1)
     _, second = await surveyor.look()
-    assert Counter(second) == READS
+    assert Counter(second) == READS + Counter({"patch modelrevisions/status": 1}), "of the one that soaks"
+    surveyor.moment += timedelta(seconds=5)
+    _, soon = await surveyor.look()
+    assert Counter(soon) == READS
     assert surveyor.model.status.checked_at == NOON, "it says when something last changed"
     surveyor.moment += RIGHTS_AGE
     _, third = await surveyor.look()
@@ -240,6 +248,163 @@ async def test_a_model_that_is_gone_is_not_looked_at(begin: Callable[..., Survey
     surveyor = begin()
     surveyor.world.remove("ProtectedModel", MODEL)
     assert await surveyor.look() == (True, [])
+
+
+def tagged() -> World:
+    """The good revision is named by a tag, and nobody has attested it."""
+    world = World(Shape(attested=False))
+
+    def tag(body: Any) -> None:
+        body["spec"]["template"]["spec"]["containers"] = [{"name": "server", "image": "registry.example/vllm:1"}]
+
+    world.change("Deployment", GOOD, tag)
+    run(world, A)
+    world.controllers()
+    return world
+
+
+def run(world: World, digest: str) -> None:
+    """What the good revision's pods run."""
+    seen = {"containerStatuses": [{"name": "server", "imageID": f"registry.example/vllm@sha256:{digest * 64}"}]}
+    for number in range(2):
+        world.change("Pod", f"{GOOD}-{number}", lambda body: body["status"].update(seen))
+
+
+A, B = "ab"
+
+
+def record(surveyor: Surveyor) -> ModelRevision:
+    """What is known of the good revision."""
+    (found,) = [r for r in surveyor.store.all(ModelRevision) if r.spec.images == ["registry.example/vllm:1"]]
+    return found
+
+
+async def test_a_tag_is_resolved_from_the_pods_and_a_move_is_told(begin: Callable[..., Surveyor]) -> None:
+    surveyor = begin(tagged())
+    _, calls = await surveyor.look()
+    assert calls.count("list pods") == 1, "of the one workload whose template names a tag"
+    status = record(surveyor).status
+    assert (status.digest_confidence, [d.digest[-1] for d in status.digests]) == ("Resolved", [A])
+    shown = {w.name: w.digest_confidence for w in surveyor.model.status.workloads}
+    assert shown == {GOOD: "Resolved", BAD: "Mutable"}
+    surveyor.moment += timedelta(hours=1)
+    run(surveyor.world, B)
+    await surveyor.look()
+    status = record(surveyor).status
+    assert (status.state, status.available_since, status.digest_confidence) == ("TagMoved", surveyor.moment, "Resolved")
+    await surveyor.look()
+    (good,) = [w for w in surveyor.model.status.workloads if w.name == GOOD]
+    assert good.takes_over.startswith(f"no: TagMoved: the image of container server was sha256:{A * 64} and is sha256:")
+
+
+async def test_pods_that_may_not_be_read_leave_a_tag_unresolved(begin: Callable[..., Surveyor]) -> None:
+    surveyor = begin(tagged())
+    await surveyor.look()
+    surveyor.world.api.forbidden = {"list pods"}
+    await surveyor.look()
+    status = record(surveyor).status
+    assert (status.digest_confidence, [d.digest[-1] for d in status.digests]) == ("Mutable", [A])
+
+
+class Metrics:
+    """A Prometheus that answers as a test says."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.answer: bool | Exception = True
+
+    async def ask(self, query: str) -> bool:
+        self.asked.append(query)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+QUERY = 'rate(x{namespace="$namespace",deployment="$workload"}[5m])'
+
+
+def earned(surveyor: Surveyor) -> tuple[int, str]:
+    """Seconds of the bad revision, which nobody attested, and how they are counted."""
+    (status,) = [r.status for r in surveyor.store.all(ModelRevision) if r.metadata.name != ATTESTED]
+    condition = find(status.conditions, "KnownGood")
+    assert condition is not None
+    return status.soak.earned_seconds if status.soak else 0, condition.reason
+
+
+async def test_a_soak_counts_while_there_is_traffic(begin: Callable[..., Surveyor]) -> None:
+    world, metrics = World(), Metrics()
+    edited(trafficQuery=QUERY)(world)
+    surveyor = begin(world, metrics.ask)
+    for answer, reason, seconds in (
+        (True, "Soaking", 0),
+        (True, "Soaking", 60),
+        (False, "NoTraffic", 60),
+        (True, "Soaking", 60),
+        (Unavailable(0, "made up"), "TrafficUnknown", 60),
+        (True, "Soaking", 60),
+        (Invalid(400, "made up"), "TrafficUnknown", 60),
+        (True, "Soaking", 60),
+        (True, "Soaking", 120),
+    ):
+        metrics.answer = answer
+        await surveyor.look()
+        assert earned(surveyor) == (seconds, reason)
+        surveyor.moment += timedelta(minutes=1)
+    query = f'rate(x{{namespace="{NAMESPACE}",deployment="{BAD}"}}[5m])'
+    assert set(metrics.asked) == {query}, "the attested one has nothing to prove"
+
+
+async def test_who_does_not_answer_is_left_alone_for_a_while(begin: Callable[..., Surveyor]) -> None:
+    world, metrics = World(), Metrics()
+    edited(trafficQuery=QUERY)(world)
+    surveyor = begin(world, metrics.ask)
+    metrics.answer = Unavailable(0, "made up")
+    await surveyor.look()
+    await surveyor.look()
+    assert len(metrics.asked) == 1
+    surveyor.moment += timedelta(seconds=SILENCE)
+    metrics.answer = True
+    await surveyor.look()
+    assert (len(metrics.asked), earned(surveyor)[1]) == (2, "Soaking")
+
+
+async def test_without_a_question_or_somebody_to_ask_availability_counts(begin: Callable[..., Surveyor]) -> None:
+    metrics = Metrics()
+    silent = begin(World(), metrics.ask)
+    world = World()
+    edited(trafficQuery=QUERY)(world)
+    for surveyor in (silent, begin(world)):
+        await surveyor.look()
+        surveyor.moment += timedelta(minutes=1)
+        await surveyor.look()
+        assert earned(surveyor) == (60, "SoakingByAvailability")
+    assert metrics.asked == []
+
+
+async def test_a_question_that_cannot_be_asked_is_told_and_earns_nothing(begin: Callable[..., Surveyor]) -> None:
+    world, metrics = World(), Metrics()
+    edited(trafficQuery="rate(x{deployment=$workload}[5m])")(world)
+    surveyor = begin(world, metrics.ask)
+    await surveyor.look()
+    surveyor.moment += timedelta(minutes=1)
+    await surveyor.look()
+    assert (earned(surveyor), metrics.asked) == ((0, "TrafficUnknown"), [])
+
+
+async def test_a_restart_keeps_what_was_stored(begin: Callable[..., Surveyor]) -> None:
+    world = World()
+    surveyor = begin(world)
+    for _ in range(3):
+        await surveyor.look()
+        surveyor.moment += timedelta(minutes=1)
+    assert earned(surveyor)[0] == 120
+    after = begin(world)
+    after.moment = surveyor.moment + timedelta(seconds=90)
+    await after.look()
+    assert earned(after)[0] == 120
+    after.moment += timedelta(minutes=1)
+    await after.look()
+    assert earned(after)[0] == 180
 
 
 async def test_an_incident_shows_on_the_model_and_on_the_revision_that_it_names(begin: Callable[..., Surveyor]) -> None:

@@ -194,7 +194,7 @@ def _rolled_out(deployment: Object) -> None:
     count = deployment["spec"]["replicas"]
     deployment["status"] = {
         "observedGeneration": deployment["metadata"]["generation"],
-        **dict.fromkeys(("replicas", "readyReplicas", "availableReplicas"), count),
+        **dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), count),
         "conditions": [{"type": "Available", "status": "True", "lastTransitionTime": CREATED}],
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,19 @@ from lazaretto.api.meta import (
 )
 from lazaretto.api.references import WorkloadIdentity
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, Rule
+
+MOST_DIGESTS = 32
+"""Containers of one template whose digests are kept."""
+
+DigestConfidence = Literal["", "Pinned", "Resolved", "Mutable"]
+"""How well it is known what a template loads; empty until it was looked at.
+
+Pinned: every image is named by digest, and every `hf://` reference by commit. Resolved: what is a tag was read from the
+running pods, which agree. Mutable: neither.
+"""
+
+ImageDigest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+ContainerName = Annotated[str, Field(min_length=1, max_length=63)]
 
 
 class Attestation(ApiModel):
@@ -60,15 +73,52 @@ class Revocation(ApiModel):
     category: ShortText = ""
 
 
+class ContainerDigest(ApiModel):
+    """What the tag of one container's image stands for: as all running pods told last, or else as the oldest did."""
+
+    container: ContainerName
+    digest: ImageDigest
+
+
+class MovedTag(ApiModel):
+    """A tag that stands for something else than when the revision was recorded."""
+
+    container: ContainerName
+    before: ImageDigest
+    """What it stood for at first. An attestation of the revision is about this."""
+    after: ImageDigest
+    """What pods run now."""
+    at: Timestamp
+    """When that was seen."""
+
+
+class SoakRecord(ApiModel):
+    """How long the revision has proved itself."""
+
+    earned_seconds: Annotated[int, Field(ge=0)] = 0
+    """Seconds for which it was seen to serve with traffic, since `availableSince`. Stored in coarse steps."""
+    seen_at: Timestamp
+    """When that was stored."""
+
+
 class ModelRevisionStatus(ApiModel):
     """Where it runs and since when without trouble. Written by the operator alone."""
 
     observed_generation: int = 0
     state: Annotated[str, Field(max_length=32)] = ""
-    """For display only: Attested, Soaking, Unavailable, or Revoked."""
+    """For display only: Attested, Soaking, TagMoved, Unavailable, or Revoked."""
     workloads: Annotated[list[WorkloadIdentity], Field(max_length=16), Atomic()] = []
     available_since: Timestamp | None = None
     """Start of the present unbroken availability as the operator saw it."""
+    soak: SoakRecord | None = None
+    """What counts against a policy's soak time. Gone when the revision is unavailable, named by an incident, or moved."""
+    digest_confidence: DigestConfidence = ""
+    """Pinned, Resolved or Mutable: how well it is known what the template loads."""
+    digests: Annotated[list[ContainerDigest], Field(max_length=MOST_DIGESTS), Atomic()] = []
+    """What those images stand for that the template names by tag, as read from the running pods."""
+    moved_tags: Annotated[list[MovedTag], Field(max_length=MOST_DIGESTS), Atomic()] = []
+    """Tags that have moved since the revision was recorded: what runs is another revision of the same template. Its soak
+    has begun anew, and an attestation counts again only when the tags stand for what they stood for."""
     revoked_by: Annotated[list[Revocation], Field(max_length=16), Atomic()] = []
     conditions: Annotated[list[Condition], Field(max_length=8), ListMap(("type",))] = []
 
@@ -85,6 +135,7 @@ class ModelRevision(Resource):
             Column("Model", ".spec.model"),
             Column("State", ".status.state"),
             Column("Available-since", ".status.availableSince", "date"),
+            Column("Digests", ".status.digestConfidence"),
             Column("Workloads", ".status.workloads[*].name"),
             Column("Identity", ".spec.identity", priority=1),
             Column("Age", ".metadata.creationTimestamp", "date"),

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from lazaretto.api.meta import ApiModel, Condition, LabelMap, ModelName, Name, Resource, ShortText, Text, Timestamp
+from lazaretto.api.modelrevision import DigestConfidence
 from lazaretto.api.references import RouteReference, ServiceReference, WorkloadIdentity, WorkloadSelector
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 from lazaretto.api.taxonomy import Impact
@@ -35,6 +36,10 @@ class ProtectedModelSpec(ApiModel):
             "!has(self.exempt) || !self.exempt || has(self.exemptReason)",
             "an exempt model must say why in exemptReason",
         ),
+        Rule(
+            "!has(self.trafficQuery) || self.trafficQuery.contains('$workload')",
+            "trafficQuery must name $workload: one revision's traffic would count for all",
+        ),
     )
 
     owner: ShortText = ""
@@ -52,6 +57,11 @@ class ProtectedModelSpec(ApiModel):
     """Which alerts belong to the model. Default: label `ai_model` equals the model's name."""
     known_good: Name | None = None
     """The ModelRevision to fall back to before any other, if it is healthy and not revoked."""
+    traffic_query: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """PromQL that has a result above zero while one workload carries traffic, as in
+    `rate(http_requests_total{namespace="$namespace",deployment="$workload"}[5m])`. Where the operator has a Prometheus to
+    ask, a revision's soak counts only meanwhile. `$namespace`, `$model` and `$workload` stand for names, within quotes;
+    a name that is no DNS label is not asked about. Without it, availability alone counts."""
     fallback: ServiceReference | None = None
     """A Service that answers while no revision is known to be good, such as a maintenance page."""
     impact_floor: Impact | None = None
@@ -71,6 +81,8 @@ class ObservedWorkload(WorkloadIdentity):
     """Replicas asked for."""
     ready: Annotated[int, Field(ge=0)] = 0
     """Replicas ready."""
+    digest_confidence: DigestConfidence = ""
+    """Pinned, Resolved or Mutable: how well it is known what its template loads."""
     takes_over: Text = ""
     """Whether it could take over from another revision now, and why: `yes: ...` or `no: ...`."""
 

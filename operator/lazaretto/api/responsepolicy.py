@@ -72,7 +72,8 @@ class KnownGoodRule(ApiModel):
     require_attested: bool = False
     """True: only a revision that somebody attested. False: one that was earned by soak will do."""
     soak: Duration = "24h"
-    """How long a revision must have been available without an incident to count as good, as in `24h` or `90m`."""
+    """How long a revision must have served without an incident to count as good, as in `24h` or `90m`. Time counts that
+    the operator has watched; with a `trafficQuery` in the ProtectedModel, only while the revision carries traffic."""
     require_pinned: bool = False
     """True: only a revision whose images are named by digest, and whose `hf://` references by commit. What a tag
     stands for can change after it was found good."""

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 from lazaretto.api import ProtectedModel
+from lazaretto.api.protectedmodel import ObservedWorkload
 from lazaretto.errors import InvalidInput, NotFound
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.resource import MODELS
 from lazaretto.kube.transport import connect
 
-_HEAD = ("WORKLOAD", "REVISION", "READY", "TAKES OVER")
+_HEAD = ("WORKLOAD", "REVISION", "READY", "DIGESTS", "TAKES OVER")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +53,15 @@ async def _read(args: argparse.Namespace) -> ProtectedModel:
 def table(model: ProtectedModel) -> str:
     """The table for people, with text from outside on one line and without control characters."""
     status = model.status
-    told = ((w.ref, w.revision or "-", f"{w.ready}/{w.replicas}", w.takes_over or "-") for w in status.workloads)
-    rows = [_HEAD, *told]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = ["  ".join((*map(str.ljust, row, widths), row[3])) for row in rows]
+    rows = [_HEAD, *map(_row, status.workloads)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = ["  ".join((*map(str.ljust, row, widths), row[4])) for row in rows]
     seen = f", as of {status.checked_at:%Y-%m-%dT%H:%M:%SZ}" if status.checked_at else ", not looked at yet"
     lines.append(f"known-good: {status.known_good or 'none'}{seen}")
     return "".join(f"{''.join(c if c.isprintable() else '?' for c in line)}\n" for line in lines)
+
+
+def _row(workload: ObservedWorkload) -> tuple[str, ...]:
+    ready = f"{workload.ready}/{workload.replicas}"
+    texts = (workload.revision, ready, workload.digest_confidence, workload.takes_over)
+    return (workload.ref, *(text or "-" for text in texts))

@@ -28,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metrics-listen", default="", metavar="HOST:PORT", help="serve metrics here, under /metrics; default: nowhere"
     )
     parser.add_argument(
-        "--prometheus-url", default="", metavar="URL", help="ask this Prometheus since when an alert was pending"
+        "--prometheus-url",
+        default="",
+        metavar="URL",
+        help="ask this Prometheus since when an alert was pending, and whether a revision carries traffic",
     )
     parser.add_argument("--namespace-label", default="namespace", help="label that carries an alert's namespace")
 
@@ -42,13 +45,21 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(args: argparse.Namespace, listen: Address | None) -> None:
     url = args.prometheus_url
-    onset = Prometheus(url, namespace_label=args.namespace_label).active_since if url else None
+    prometheus = Prometheus(url, namespace_label=args.namespace_label) if url else None
+    onset, traffic = (prometheus.active_since, prometheus.is_positive) if prometheus else (None, None)
     async with AsyncExitStack() as stack:
         # Status and Events must never wait in front of a containment, and neither of them behind watches.
         fast, slow = [await _connected(args.kubeconfig, stack) for _ in range(2)]
         watches = await _connected(args.kubeconfig, stack, most_connections=0)
         metrics = Metrics()
-        engine = Engine(ApiServer(fast), ApiServer(slow), watches=ApiServer(watches), onset=onset, metrics=metrics)
+        engine = Engine(
+            ApiServer(fast),
+            ApiServer(slow),
+            watches=ApiServer(watches),
+            onset=onset,
+            traffic=traffic,
+            metrics=metrics,
+        )
         metrics.add(Census(engine.store, clock=SystemClock()))
         if listen is not None:
             await stack.enter_async_context(serving(metrics, host=listen.host, port=listen.port))

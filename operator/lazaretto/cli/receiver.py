@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from lazaretto.cli import process
@@ -15,6 +16,7 @@ from lazaretto.errors import ConfigurationError
 from lazaretto.kube.transport import connect
 from lazaretto.receiver.server import Receiver
 from lazaretto.receiver.settings import MIB, Address, Settings
+from lazaretto.telemetry.endpoint import serving
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -30,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="0.0.0.0:8081",
         metavar="HOST:PORT",
         help="where probes are answered (default %(default)s)",
+    )
+    add(
+        "--metrics-listen", default="", metavar="HOST:PORT", help="serve metrics here, under /metrics; default: nowhere"
     )
     add(
         "--tokens-dir",
@@ -84,7 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit status."""
     try:
-        process.run(_serve(settings_of(args), kubeconfig=args.kubeconfig))
+        listen = Address.parse(args.metrics_listen, flag="--metrics-listen") if args.metrics_listen else None
+        process.run(_serve(settings_of(args), kubeconfig=args.kubeconfig, metrics=listen))
     except OSError as error:
         _log.error("cannot listen: %s", error)
         return 1
@@ -114,22 +120,23 @@ def settings_of(args: argparse.Namespace) -> Settings:
     )
 
 
-async def _serve(settings: Settings, *, kubeconfig: str) -> None:
+async def _serve(settings: Settings, *, kubeconfig: str, metrics: Address | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     transport = await connect(kubeconfig)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(transport.close)
         receiver = Receiver(settings, transport=transport)
+        if metrics is not None:
+            await stack.enter_async_context(serving(receiver.metrics, host=metrics.host, port=metrics.port))
         await receiver.start()
         try:
             await _first(asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(receiver.failed()))
         finally:
             _log.info("stopping")
             await receiver.stop()
-    finally:
-        await transport.close()
 
 
 async def _first(*waits: asyncio.Future[object]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from lazaretto.api import reasons
 from lazaretto.api.modelrevision import ModelRevision
+from lazaretto.domain.digests import Content, content_of
 from lazaretto.domain.known_good import Candidate, KnownGoodCriteria, judge, rank
 from lazaretto.domain.scene import Workload
 
@@ -39,7 +39,6 @@ def diagnose(
     revisions: Sequence[ModelRevision],
     revoked: Collection[str],
     criteria: KnownGoodCriteria,
-    now: datetime,
 ) -> Diagnosis:
     """Decide which workloads are compromised.
 
@@ -47,12 +46,14 @@ def diagnose(
     runs it. Without one it is everything that serves except the best known-good revision; and if
     only that one serves, then the alert speaks of it, and it is the compromised one.
     `held` are uids that other incidents already hold, `revoked` are revisions or workloads that
-    they name: neither is ever a candidate, nor is anything of the same identity.
+    they name: neither is ever a candidate, nor is anything of the same identity, or of the same
+    content under other names.
     """
     if not workloads:
         return Diagnosis((), None, (), reasons.WORKLOAD_NOT_FOUND, "no workload of the model exists")
     tainted = {w.identity for w in workloads if w.uid in held or w.name in revoked}
-    jury = _Jury(revisions, {*revoked, *_names(revisions, tainted)}, criteria, now)
+    jury = _Jury(revisions, {*revoked, *_names(revisions, tainted)}, criteria)
+    jury = jury.condemning(w for w in workloads if w.identity in tainted)
     serving = [w for w in workloads if w.replicas > 0 or w.uid in held]
     passed_over: list[Candidate] = []
     if named:
@@ -66,7 +67,7 @@ def diagnose(
     else:
         good, passed_over = jury.judge(serving)
         # Two workloads may run the good revision: sparing one of them only would condemn what both load.
-        spared = {good[0].workload.identity} if good else set()
+        spared = jury.alike(good[0].workload, serving) if good else set()
         compromised = tuple(w for w in serving if w.identity not in spared) or tuple(serving)
     found = _settle(workloads, compromised, held=held, jury=jury)
     # Where nothing is spared, why nothing was is all that there is to tell.
@@ -80,15 +81,31 @@ class _Jury:
     revisions: Sequence[ModelRevision]
     revoked: Collection[str]
     criteria: KnownGoodCriteria
-    now: datetime
+    condemned: Mapping[Content, str] = field(default_factory=dict)
+    """What compromised workloads load, each with the workload that does."""
+
+    def condemning(self, workloads: Iterable[Workload]) -> _Jury:
+        """The same, with these among the compromised."""
+        found = {content: w.ref for w in workloads if (content := content_of(w, revisions=self.revisions)) is not None}
+        return replace(self, condemned={**found, **self.condemned})
+
+    def alike(self, workload: Workload, others: Iterable[Workload]) -> set[str]:
+        """Its identity, and those of others that load the same under other names."""
+        content = content_of(workload, revisions=self.revisions)
+        same = (w.identity for w in others if content_of(w, revisions=self.revisions) == content)
+        return {workload.identity, *(same if content is not None else ())}
 
     def judge(self, workloads: Iterable[Workload]) -> tuple[list[Candidate], list[Candidate]]:
         """Those that may serve, best first, and those that may not."""
-        judged = [
-            judge(w, revisions=self.revisions, revoked=self.revoked, criteria=self.criteria, now=self.now)
-            for w in workloads
-        ]
+        judged = [self._judged(w) for w in workloads]
         return rank(judged, criteria=self.criteria), [c for c in judged if c.refused]
+
+    def _judged(self, workload: Workload) -> Candidate:
+        found = judge(workload, revisions=self.revisions, revoked=self.revoked, criteria=self.criteria)
+        content = content_of(workload, revisions=self.revisions)
+        if found.refused or content is None or content not in self.condemned:
+            return found
+        return replace(found, refused=f"loads the same as {self.condemned[content]}, under another name", reason="")
 
 
 def _identities(named: str, *, workloads: Sequence[Workload], revisions: Sequence[ModelRevision]) -> set[str]:
@@ -107,7 +124,8 @@ def _settle(
     bad = {w.uid for w in compromised} | set(held)
     # A second workload with the same identity loads the same model: it is no way out.
     same = _names(jury.revisions, {w.identity for w in compromised})
-    good, refused = replace(jury, revoked={*jury.revoked, *same}).judge(w for w in workloads if w.uid not in bad)
+    jury = replace(jury, revoked={*jury.revoked, *same}).condemning(w for w in workloads if w.uid in bad)
+    good, refused = jury.judge(w for w in workloads if w.uid not in bad)
     message = compromised_message(w.ref for w in compromised)
     return Diagnosis(compromised, good[0] if good else None, tuple(refused), reasons.RESOLVED, message)
 

@@ -2,8 +2,8 @@
 
 The identity covers what the pods load and run: images, commands, arguments, environment,
 and where files are mounted from. Labels, replicas, resources and probes do not matter. An
-image tag or a `hf://` reference counts as written: it is not resolved to a digest here, so
-a tag that moved goes unnoticed. Pin images by digest.
+image tag or a `hf://` reference counts as written. What a tag stands for is not part of it;
+surveys learn that from the pods that run (`domain/digests.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
@@ -37,10 +37,19 @@ _FILLED_IN = {"apiVersion": "v1", "divisor": "0", "iscsiInterface": "default", "
 
 def identity_of(template: Mapping[str, Any]) -> str:
     """SHA-256 (hex) over the parts of a pod template that decide which model is served."""
+    return _hash(template, _CONTAINER_FIELDS)
+
+
+def frame_of(template: Mapping[str, Any]) -> str:
+    """The same without the containers' images: what runs in them is the same under another name."""
+    return _hash(template, [field for field in _CONTAINER_FIELDS if field != "image"])
+
+
+def _hash(template: Mapping[str, Any], fields: Sequence[str]) -> str:
     spec = template.get("spec") or {}
     content = {
-        "containers": [_container(c) for c in spec.get("containers") or ()],
-        "initContainers": [_container(c) for c in spec.get("initContainers") or ()],
+        "containers": [_container(c, fields) for c in spec.get("containers") or ()],
+        "initContainers": [_container(c, fields) for c in spec.get("initContainers") or ()],
         "volumes": spec.get("volumes") or [],
     }
     told = {part: _without_defaults(value) for part, value in content.items()}
@@ -58,13 +67,29 @@ def unpinned(template: Mapping[str, Any]) -> list[str]:
 
     These are images, image volumes included, without a digest, and `hf://` references without a commit.
     """
-    spec = template.get("spec") or {}
-    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    images = [str(c.get("image") or "") for c in containers]
-    images += [str((v.get("image") or {}).get("reference") or "") for v in spec.get("volumes") or ()]
-    found = [image for image in images if image and not image_digest(image)]
-    found += [ref for c in containers for text in _texts(c) for ref in _HUB.findall(text) if not _COMMIT.search(ref)]
+    found = [*(image for _, image in tagged(template)), *unresolvable(template)]
     return [ref[:512] for ref in dict.fromkeys(found)][:16]
+
+
+def tagged(template: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Containers, those for initialisation included, whose image has no digest, each with that image."""
+    images = [(str(c.get("name") or ""), str(c.get("image") or "")) for c in _containers(template)]
+    return [(name, image) for name, image in images if image and not image_digest(image)]
+
+
+def pinned(template: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Containers, those for initialisation included, whose image is named by digest, each with that digest."""
+    digests = [(str(c.get("name") or ""), image_digest(str(c.get("image") or ""))) for c in _containers(template)]
+    return [(name, digest) for name, digest in digests if digest]
+
+
+def unresolvable(template: Mapping[str, Any]) -> list[str]:
+    """References without a digest or commit of which no running pod tells what they stood for."""
+    volumes = (template.get("spec") or {}).get("volumes") or ()
+    images = [str((v.get("image") or {}).get("reference") or "") for v in volumes]
+    found = [image for image in images if image and not image_digest(image)]
+    hub = (ref for c in _containers(template) for text in _texts(c) for ref in _HUB.findall(text))
+    return [*found, *(ref for ref in hub if not _COMMIT.search(ref))]
 
 
 def image_digest(image: str) -> str:
@@ -93,6 +118,11 @@ def _says_nothing(value: Any) -> bool:
     return value is None or value is False or value in ("", [], {})
 
 
+def _containers(template: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    spec = template.get("spec") or {}
+    return [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+
+
 def _texts(container: Mapping[str, Any]) -> list[str]:
     """What a container is told at its start."""
     told = [*(container.get("command") or ()), *(container.get("args") or ())]
@@ -100,5 +130,5 @@ def _texts(container: Mapping[str, Any]) -> list[str]:
     return [str(text) for text in told]
 
 
-def _container(container: Mapping[str, Any]) -> dict[str, Any]:
-    return {field: container[field] for field in _CONTAINER_FIELDS if container.get(field)}
+def _container(container: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    return {field: container[field] for field in fields if container.get(field)}

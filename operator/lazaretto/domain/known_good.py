@@ -14,6 +14,7 @@ from lazaretto.api.modelrevision import ModelRevision
 from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.api.responsepolicy import KnownGoodRule
 from lazaretto.api.taxonomy import Category
+from lazaretto.domain.digests import moved_text
 from lazaretto.domain.durations import parse_duration
 from lazaretto.domain.scene import Workload
 
@@ -83,10 +84,9 @@ class _Candidacy:
 
     workload: Workload
     records: Sequence[ModelRevision]
-    """Of what it runs, attested ones first; not empty."""
+    """Of what it runs, those first that somebody vouches for; not empty."""
     revoked: Collection[str]
     criteria: KnownGoodCriteria
-    now: datetime
 
 
 def judge(
@@ -95,13 +95,12 @@ def judge(
     revisions: Sequence[ModelRevision],
     revoked: Collection[str],
     criteria: KnownGoodCriteria,
-    now: datetime,
 ) -> Candidate:
     """One workload's candidacy. `revoked` names revisions that an open incident names."""
     records = of_identity(revisions, workload.identity)
     if not records:
         return Candidate(workload, None, "its revision was never recorded", "")
-    candidacy = _Candidacy(workload, records, revoked, criteria, now)
+    candidacy = _Candidacy(workload, records, revoked, criteria)
     refused = next(filter(None, (check(candidacy) for check in _CHECKS)), "")
     return Candidate(workload, records[0], refused, "" if refused else _evidence(records[0]))
 
@@ -143,14 +142,24 @@ def _older_than_the_compromise(candidacy: _Candidacy) -> str:
 def _proved(candidacy: _Candidacy) -> str:
     """Attested, or earned by soak."""
     revision, criteria = candidacy.records[0], candidacy.criteria
-    if revision.spec.attestation is not None:
+    if vouched(revision):
         return ""
+    lacks = _lacks(revision, criteria=criteria)
+    moved = next((m for record in candidacy.records for m in record.status.moved_tags), None)
+    # What ran before the move may have been attested, or soaked for long. That says nothing about what runs now.
+    return f"{moved_text(moved)}; {lacks}" if lacks and moved else lacks
+
+
+def _lacks(revision: ModelRevision, *, criteria: KnownGoodCriteria) -> str:
+    """What one that nobody vouches for lacks to have proved itself."""
+    unattested = "attested before that" if revision.spec.attestation is not None else "not attested"
     if criteria.require_attested:
-        return "not attested, and the policy asks for it"
+        return f"{unattested}, and the policy asks for it"
     since = revision.status.available_since
     if since is None:
-        return "not attested, and not seen available"
-    if candidacy.now - since < criteria.soak:
+        return f"{unattested}, and not seen available"
+    earned = revision.status.soak.earned_seconds if revision.status.soak else 0
+    if timedelta(seconds=earned) < criteria.soak:
         # No elapsed time here: the text goes into a status, which must not change by itself.
         return f"available since {since:{_MOMENT}}, short of the soak time of {_short(criteria.soak)}"
     return ""
@@ -167,20 +176,25 @@ _CHECKS: tuple[Callable[[_Candidacy], str], ...] = (
 """In the order in which they are asked: what a person can do least about comes first."""
 
 
+def vouched(revision: ModelRevision) -> bool:
+    """Whether an attestation speaks for what the revision's tags stand for now."""
+    return revision.spec.attestation is not None and not revision.status.moved_tags
+
+
 def _evidence(revision: ModelRevision) -> str:
-    if revision.spec.attestation is not None:
+    if revision.spec.attestation is not None and vouched(revision):
         return f"attested by {revision.spec.attestation.by}"
     return f"available without an incident since {revision.status.available_since:{_MOMENT}}"
 
 
 def of_identity(revisions: Sequence[ModelRevision], identity: str) -> list[ModelRevision]:
-    """Records of one identity, attested ones first: the operator and a pipeline may each have made one."""
+    """Records of one identity, vouched ones first: the operator and a pipeline may each have made one."""
     found = [r for r in revisions if r.spec.identity == identity]
-    return sorted(found, key=lambda r: (r.spec.attestation is None, r.metadata.name))
+    return sorted(found, key=lambda r: (not vouched(r), r.metadata.name))
 
 
 def rank(candidates: Sequence[Candidate], *, criteria: KnownGoodCriteria) -> list[Candidate]:
-    """Those that may serve, best first: named by the owner, attested, longest soak, newest, by name."""
+    """Those that may serve, best first: named by the owner, attested, available for longest, by name."""
 
     def key(candidate: Candidate) -> tuple[bool, bool, float, str]:
         revision = candidate.revision
@@ -188,7 +202,7 @@ def rank(candidates: Sequence[Candidate], *, criteria: KnownGoodCriteria) -> lis
         since = revision.status.available_since
         return (
             revision.metadata.name != criteria.preferred,
-            revision.spec.attestation is None,
+            not vouched(revision),
             since.timestamp() if since else float("inf"),
             candidate.workload.name,
         )

@@ -210,5 +210,4 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
         revisions=case.revisions,
         revoked=case.revoked,
         criteria=criteria_of(policy.spec.known_good, model=case.model, category=spec.category, began=began),
-        now=case.now,
     )

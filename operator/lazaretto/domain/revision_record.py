@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from lazaretto.api import AIIncident, Containment, ModelRevision, reasons
 from lazaretto.api.meta import API_VERSION, LABEL_MODEL
 from lazaretto.api.modelrevision import ModelRevisionStatus, Revocation
 from lazaretto.domain.conditions import set_condition
+from lazaretto.domain.digests import Resolution, Stamp, moved_text, stamp
 from lazaretto.domain.identity import revision_name
 from lazaretto.domain.scene import Workload
+from lazaretto.domain.soak import Sight, Soak, told
+from lazaretto.domain.traffic import Traffic
+
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def unrecorded(
@@ -50,27 +56,51 @@ def revocations(
     return sorted(found, key=lambda r: r.incident)[:16]
 
 
-def revision_status(
-    revision: ModelRevision, *, workloads: Sequence[Workload], revoked_by: list[Revocation], now: datetime
-) -> ModelRevisionStatus:
-    """The new status. Availability counts from when the operator saw it, and only while nothing names the revision."""
-    running = [w for w in workloads if w.identity == revision.spec.identity]
-    available = [w for w in running if w.available and w.ready > 0]
-    since = revision.status.available_since
-    if revoked_by or not available:
-        since = None
-    else:
-        # A workload that was down since we last looked starts anew, even if it is up again.
-        risen = max(w.available_since or now for w in available) if len(available) == 1 else None
-        since = max(since, risen) if since and risen else since or now
-    state, reason, message = _standing(revision, revoked_by, bool(available), since)
-    good = "True" if reason == "Attested" else "False" if revoked_by else "Unknown"
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a revision has shown."""
+
+    workloads: Sequence[Workload]
+    """Of the model, whatever they run."""
+    revoked_by: list[Revocation]
+    resolution: Resolution
+    traffic: Traffic
+
+    def running(self, revision: ModelRevision) -> list[Workload]:
+        """Those that run the revision."""
+        return [w for w in self.workloads if w.identity == revision.spec.identity]
+
+    def available(self, revision: ModelRevision) -> list[Workload]:
+        """Those of them that serve."""
+        return [w for w in self.running(revision) if w.available and w.ready > 0]
+
+    def sight(self, revision: ModelRevision, *, now: datetime) -> Sight:
+        """What matters for the soak."""
+        available, digests = self.available(revision), stamp(revision.status, self.resolution, now=now)
+        return Sight(
+            serves=bool(available) and not self.revoked_by and digests.agreed,
+            carries=self.traffic.carries,
+            # A workload that was down since we last looked starts anew, even if it is up again.
+            risen=available[0].available_since or now if len(available) == 1 else None,
+            anew=digests.anew,
+        )
+
+
+def revision_status(revision: ModelRevision, *, look: Look, soak: Soak, now: datetime) -> ModelRevisionStatus:
+    """The new status. What is earned counts from when it was seen, and only while nothing names the revision."""
+    digests = stamp(revision.status, look.resolution, now=now)
+    state, reason, message = _standing(revision, look, soak.since, digests)
+    good = "True" if reason == "Attested" else "False" if look.revoked_by else "Unknown"
     return ModelRevisionStatus(
         observed_generation=revision.metadata.generation,
         state=state,
-        workloads=[w.identified for w in running][:16],
-        available_since=since,
-        revoked_by=revoked_by,
+        workloads=[w.identified for w in look.running(revision)][:16],
+        available_since=soak.since,
+        soak=told(revision.status, soak, now=now),
+        digest_confidence=digests.confidence,
+        digests=digests.digests,
+        moved_tags=digests.moved,
+        revoked_by=look.revoked_by,
         conditions=set_condition(
             revision.status.conditions,
             "KnownGood",
@@ -83,13 +113,17 @@ def revision_status(
     )
 
 
-def _standing(
-    revision: ModelRevision, revoked_by: list[Revocation], available: bool, since: datetime | None
-) -> tuple[str, str, str]:
-    if revoked_by:
-        return "Revoked", "Revoked", f"named by {', '.join(r.incident for r in revoked_by)}"
-    if not available:
+def _standing(revision: ModelRevision, look: Look, since: datetime | None, digests: Stamp) -> tuple[str, str, str]:
+    if look.revoked_by:
+        return "Revoked", "Revoked", f"named by {', '.join(r.incident for r in look.revoked_by)}"
+    if not look.available(revision):
         return "Unavailable", reasons.NOT_PROVED, "no available workload runs it"
-    if revision.spec.attestation is not None:
+    if revision.spec.attestation is not None and not digests.moved:
         return "Attested", "Attested", f"attested by {revision.spec.attestation.by}"
-    return "Soaking", "Soaking", f"available since {since:%Y-%m-%dT%H:%M:%SZ}; the policy's soak time decides"
+    if since is None:
+        soaking = "its pods do not agree"
+    else:
+        soaking = f"available since {since:{_MOMENT}}, {look.traffic.message}; the policy's soak time decides"
+    if digests.moved:
+        return reasons.TAG_MOVED, reasons.TAG_MOVED, f"{moved_text(digests.moved[0])}; {soaking}"
+    return "Soaking", look.traffic.reason, soaking

@@ -38,6 +38,16 @@ class Workload:
     images: tuple[str, ...] = ()
     unpinned: tuple[str, ...] = ()
     """References of its template that may stand for something else tomorrow."""
+    tagged: tuple[tuple[str, str], ...] = ()
+    """Its containers whose image is among them, each with that image."""
+    pinned: tuple[tuple[str, str], ...] = ()
+    """Its other containers, each with the digest of its image."""
+    frame: str = ""
+    """Its identity without the images of its containers."""
+    resolvable: bool = True
+    """Whether nothing but images of containers is among them: running pods tell what those stand for."""
+    rolled_out: bool = False
+    """Whether all of its pods were made from its present template."""
 
     @property
     def ref(self) -> str:

@@ -40,6 +40,7 @@ from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.survey import Survey
 from lazaretto.engine.switch import Switch
+from lazaretto.engine.traffic_lookup import Ask
 from lazaretto.engine.undo import AT_ONCE, Undo
 from lazaretto.errors import LazarettoError
 from lazaretto.kube.api_server import ApiServer
@@ -77,6 +78,7 @@ class Engine:
         watches: ApiServer | None = None,
         clock: Clock | None = None,
         onset: Lookup | None = None,
+        traffic: Ask | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         clock = clock or SystemClock()
@@ -103,7 +105,7 @@ class Engine:
         self._switch = Switch(self._watches, self.store, changed=self._bells.ring_open)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
-        self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings)
+        self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings, traffic=traffic)
         self._reconciler = Reconciler(
             fast.with_policy(CONTAINMENT),
             self.store,

@@ -1,21 +1,23 @@
 """Looks at every protected model before anything happens: could an incident be answered now?
 
-Records the revisions that run, and says on the `ProtectedModel` what is missing: a workload or
-route that does not exist, a policy, a right. Off the fast path; it reads, and writes only what
-has changed.
+Has the revisions that run recorded (`engine/revisions.py`), and says on the `ProtectedModel` what
+is missing: a workload or route that does not exist, a policy, a right. Off the fast path; it reads,
+and writes only what has changed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from lazaretto.api import ModelRevision, ProtectedModel, ResponsePolicy, reasons
+from lazaretto.api import ProtectedModel, ResponsePolicy, reasons
 from lazaretto.api.containment import MOST_WORKLOADS
+from lazaretto.api.modelrevision import DigestConfidence
 from lazaretto.api.protectedmodel import ObservedWorkload, ProtectedModelStatus
 from lazaretto.api.responsepolicy import KnownGoodRule, ResponsePolicyStatus
 from lazaretto.domain.conditions import set_condition
@@ -23,16 +25,17 @@ from lazaretto.domain.demands import pauses_gitops
 from lazaretto.domain.known_good import Candidate, criteria_of, judge, rank
 from lazaretto.domain.limits import newest_reset, unreset
 from lazaretto.domain.policy import leading_policy, review
-from lazaretto.domain.revision_record import revision_status, revocations, unrecorded
 from lazaretto.domain.scene import Workload
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.gather import Live, gather, scene_of
+from lazaretto.engine.revisions import Revisions, Steady
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
 from lazaretto.engine.surroundings import Surroundings
-from lazaretto.errors import AlreadyExists, ApiError
+from lazaretto.engine.traffic_lookup import Ask, TrafficLookup
+from lazaretto.errors import ApiError
 from lazaretto.kube.api_server import Api
-from lazaretto.kube.resource import ACCESS_REVIEWS, AUTOSCALERS, DEPLOYMENTS, REVISIONS, SERVICES, ResourceType
+from lazaretto.kube.resource import ACCESS_REVIEWS, AUTOSCALERS, DEPLOYMENTS, SERVICES, ResourceType
 from lazaretto.kube.surface import name_of
 from lazaretto.traffic.registry import ROUTES
 
@@ -67,12 +70,16 @@ class Survey:
         *,
         clock: Clock,
         surroundings: Surroundings | None = None,
+        traffic: Ask | None = None,
+        steady: Steady = time.monotonic,
     ) -> None:
         self._api = api
         self._store = store
         self._statuses = statuses
         self._clock = clock
         self._surroundings = surroundings or Surroundings()
+        lookup = TrafficLookup(traffic, steady=steady)
+        self._revisions = Revisions(api, store, statuses, clock=clock, traffic=lookup, steady=steady)
         self._rights: dict[str, tuple[datetime, list[str]]] = {}
 
     def review_policies(self, namespace: str) -> None:
@@ -93,36 +100,20 @@ class Survey:
         model = self._store.model(namespace, name)
         if model is None:
             self._surroundings.forget((namespace, name))
+            self._revisions.forget((namespace, name))
             return True
         containment = self._store.containment(namespace, name)
         gitops = pauses_gitops(self._store.policies_in(namespace), containment)
         live = await gather(self._api, namespace=namespace, model=model, containment=containment, gitops=gitops)
         scene = scene_of(live, namespace=namespace, model=name, containment=containment)
         self._surroundings.remember((namespace, name), live, scene=scene)
-        await self._record(namespace, name, live.workloads)
-        self._revise(namespace, name, live.workloads)
+        confidences = await self._revisions.look(model, live.workloads)
         denied = await self._denied_rights(namespace)
         obstacles = self._obstacles(model, live, denied)
         self._statuses.submit(
-            ProtectedModel, namespace, name, lambda newest: self._status(newest, live.workloads, obstacles)
+            ProtectedModel, namespace, name, lambda newest: self._status(newest, live.workloads, obstacles, confidences)
         )
         return not obstacles and all(w.available for w in live.workloads)
-
-    async def _record(self, namespace: str, name: str, workloads: Sequence[Workload]) -> None:
-        for body in unrecorded(name, workloads, self._store.revisions_of(namespace, name)):
-            try:
-                stored = await self._api.create(REVISIONS, body, namespace=namespace, manager="lazaretto-revisions")
-            except AlreadyExists:
-                continue
-            self._store.put(ModelRevision, stored)
-
-    def _revise(self, namespace: str, name: str, workloads: Sequence[Workload]) -> None:
-        containment = self._store.containment(namespace, name)
-        for revision in self._store.revisions_of(namespace, name):
-            incidents = self._store.incidents_of(namespace, name)
-            revoked = revocations(revision, incidents=incidents, containment=containment, workloads=workloads)
-            build = partial(revision_status, workloads=workloads, revoked_by=revoked, now=self._clock.now())
-            self._statuses.submit(ModelRevision, namespace, revision.metadata.name, build)
 
     async def _denied_rights(self, namespace: str) -> list[str]:
         """Writes that the operator would be refused in this namespace; asked again every few minutes."""
@@ -182,11 +173,15 @@ class Survey:
         return found
 
     def _status(
-        self, model: ProtectedModel, workloads: Sequence[Workload], obstacles: Sequence[_Obstacle]
+        self,
+        model: ProtectedModel,
+        workloads: Sequence[Workload],
+        obstacles: Sequence[_Obstacle],
+        confidences: Mapping[str, DigestConfidence],
     ) -> ProtectedModelStatus:
         namespace, name, now = model.metadata.namespace, model.metadata.name, self._clock.now()
         policy = leading_policy(self._store.policies_in(namespace), model=model)
-        candidates = self._candidates(model, workloads, now)
+        candidates = self._candidates(model, workloads)
         good, why_not = _best(candidates)
         obstacles = [*obstacles, *([_Obstacle(reasons.NO_KNOWN_GOOD, why_not, False)] if not good else [])]
         armed = not any(o.disarms for o in obstacles)
@@ -205,7 +200,7 @@ class Survey:
                 generation=model.metadata.generation,
                 now=now,
             ),
-            workloads=[_observed(c) for c in candidates.judged][:64],
+            workloads=[_observed(c, confidences) for c in candidates.judged][:64],
             known_good=good,
             policy=policy.metadata.name if policy else "",
             open_incidents=sum(i.status.times.closed_at is None for i in self._store.incidents_of(namespace, name)),
@@ -213,14 +208,14 @@ class Survey:
         )
         return status if status == model.status else status.model_copy(update={"checked_at": now})
 
-    def _candidates(self, model: ProtectedModel, workloads: Sequence[Workload], now: datetime) -> _Candidates:
+    def _candidates(self, model: ProtectedModel, workloads: Sequence[Workload]) -> _Candidates:
         """Each workload's candidacy under the leading policy, if nothing but it were compromised."""
         namespace, name = model.metadata.namespace, model.metadata.name
         policy = leading_policy(self._store.policies_in(namespace), model=model)
         rule = policy.spec.known_good if policy else None
         criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model)
         revisions = self._store.revisions_of(namespace, name)
-        judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria, now=now) for w in workloads]
+        judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria) for w in workloads]
         return _Candidates(judged, rank(judged, criteria=criteria))
 
 
@@ -232,12 +227,13 @@ def _best(candidates: _Candidates) -> tuple[str, str]:
     return "", f"no revision is known to be good ({told})"[:1024]
 
 
-def _observed(candidate: Candidate) -> ObservedWorkload:
+def _observed(candidate: Candidate, confidences: Mapping[str, DigestConfidence]) -> ObservedWorkload:
     workload = candidate.workload
     return ObservedWorkload(
         **workload.identified.model_dump(),
         revision=candidate.revision.metadata.name if candidate.revision else "",
         replicas=workload.replicas,
         ready=workload.ready,
+        digest_confidence=confidences.get(workload.identity, ""),
         takes_over=(f"no: {candidate.refused}" if candidate.refused else f"yes: {candidate.reason}")[:1024],
     )

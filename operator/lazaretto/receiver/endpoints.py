@@ -15,7 +15,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +34,7 @@ from lazaretto.receiver.settings import Settings
 from lazaretto.receiver.store import IncidentStore, Outcome, shown
 from lazaretto.receiver.strict_json import parse
 from lazaretto.signals.alertmanager import Batch, read_posted, read_webhook
+from lazaretto.telemetry.intake import IntakeMetrics, Way
 
 WEBHOOK_PATH = "/api/v1/alertmanager"
 POSTED_PATH = "/api/v2/alerts"
@@ -39,6 +42,14 @@ POSTED_PATH = "/api/v2/alerts"
 _PARSED_IN_PLACE = 32 * 1024
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    """One of the two ways in."""
+
+    way: Way
+    read: Callable[[bytes], Batch]
 
 
 class Endpoints:
@@ -51,6 +62,7 @@ class Endpoints:
         tokens: TokenFiles | None,
         matcher: Matcher,
         store: IncidentStore,
+        metrics: IntakeMetrics,
         ready: Callable[[], str],
     ) -> None:
         """`ready` returns why requests cannot be taken now, empty when they can."""
@@ -58,6 +70,7 @@ class Endpoints:
         self._tokens = tokens
         self._matcher = matcher
         self._store = store
+        self._metrics = metrics
         self._ready = ready
         self._bodies = Bodies(settings)
         self._parsing = asyncio.Semaphore(1)
@@ -65,34 +78,44 @@ class Endpoints:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers one request, whatever it is."""
         try:
-            read = self._reader_for(request)
+            door = self._door_of(request)
             sender = self._sender(request)
-            return await self._take(request, read=read, sender=sender)
+            return await self._take(request, door=door, sender=sender)
         except Refusal as refusal:
+            self._metrics.refused(refusal.result)
             _log.info("%s refused: %d %s", _where(request), refusal.status, refusal.reason)
             return refusal.response()
+        except Exception:
+            self._metrics.refused("failed")
+            raise
 
-    async def _take(self, request: web.BaseRequest, *, read: Callable[[bytes], Batch], sender: str) -> web.Response:
+    async def _take(self, request: web.BaseRequest, *, door: _Door, sender: str) -> web.Response:
+        began = time.monotonic()
         if reason := self._ready():
             raise await self._bodies.refused(request, HTTPStatus.SERVICE_UNAVAILABLE, reason)
         async with self._bodies.receive(request) as body:
-            batch = await self._parsed(body, read=read)
+            batch = await self._parsed(body, read=door.read)
             del body
-            outcome = await self._stored(batch, sender=sender)
+            self._metrics.alerts.labels(door.way).inc(len(batch.alerts))
+            self._metrics.cut.labels(door.way).inc(batch.missing)
+            outcome, heartbeat = await self._stored(batch, way=door.way, sender=sender)
         _report(request, batch=batch, outcome=outcome, sender=sender)
         if outcome.failed:
+            self._metrics.not_stored.labels(door.way).inc(len(outcome.failed))
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{len(outcome.failed)} incidents could not be stored")
+        wrote, seconds = bool(outcome.created or outcome.extended), time.monotonic() - began
+        self._metrics.took(door.way, sender=sender, wrote=wrote, heartbeat=heartbeat, seconds=seconds)
         return _answer({"created": outcome.created, "extended": outcome.extended})
 
-    def _reader_for(self, request: web.BaseRequest) -> Callable[[bytes], Batch]:
+    def _door_of(self, request: web.BaseRequest) -> _Door:
         if request.path not in (WEBHOOK_PATH, POSTED_PATH):
             raise Refusal(HTTPStatus.NOT_FOUND, f"alerts go to {WEBHOOK_PATH} or {POSTED_PATH}")
         if request.method != "POST":
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "alerts are sent with POST", headers={"Allow": "POST"})
         most = self._settings.most_alerts
         if request.path == WEBHOOK_PATH:
-            return lambda body: read_webhook(parse(body), most=most)
-        return lambda body: read_posted(parse(body), now=datetime.now(UTC), most=most)
+            return _Door("webhook", lambda body: read_webhook(parse(body), most=most))
+        return _Door("posted", lambda body: read_posted(parse(body), now=datetime.now(UTC), most=most))
 
     def _sender(self, request: web.BaseRequest) -> str:
         try:
@@ -122,11 +145,14 @@ class Endpoints:
         except InvalidInput as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, "the body is not usable", error=error) from error
 
-    async def _stored(self, batch: Batch, *, sender: str) -> Outcome:
+    async def _stored(self, batch: Batch, *, way: Way, sender: str) -> tuple[Outcome, bool]:
+        """What became of the alerts, and whether the heartbeat is among them."""
         try:
             async with asyncio.timeout(self._settings.store_seconds):
-                return await self._store.record(await self._matcher.group(batch.alerts), sender=sender)
+                found = await self._matcher.sort(batch.alerts)
+                return await self._store.record(found.groups, sender=sender), found.heartbeat
         except TimeoutError as error:
+            self._metrics.not_stored.labels(way).inc()
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "storing took too long") from error
         except LazarettoError as error:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "the incidents could not be stored") from error

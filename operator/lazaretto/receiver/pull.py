@@ -18,10 +18,11 @@ from lazaretto.domain.alert import Alert
 from lazaretto.errors import InvalidInput, LazarettoError
 from lazaretto.receiver.matching import Matcher
 from lazaretto.receiver.settings import MIB, Settings
-from lazaretto.receiver.store import IncidentStore, shown
+from lazaretto.receiver.store import IncidentStore, Outcome, shown
 from lazaretto.receiver.strict_json import parse
 from lazaretto.signals.alertmanager import read_listed
 from lazaretto.signals.alertmanager_api import AlertmanagerApi
+from lazaretto.telemetry.intake import IntakeMetrics
 
 LARGEST = 16 * MIB
 
@@ -38,6 +39,7 @@ class Pull:
         *,
         matcher: Matcher,
         store: IncidentStore,
+        metrics: IntakeMetrics,
         ready: Callable[[], str],
     ) -> None:
         """`ready` returns why alerts cannot be taken now, empty when they can."""
@@ -53,6 +55,7 @@ class Pull:
         self._settings = settings
         self._matcher = matcher
         self._store = store
+        self._metrics = metrics
         self._ready = ready
         self._seen: frozenset[tuple[str, datetime | None]] = frozenset()
         self._failing = ""
@@ -76,11 +79,13 @@ class Pull:
         except LazarettoError as error:
             self._failed(str(error))
         except TimeoutError:
+            self._metrics.not_stored.labels("pull").inc()
             self._failed("storing took too long")
         except Exception:
             # The next look may go better, and the webhook must not end with it.
             _log.exception("%s: a look failed", self.sender)
         else:
+            self._metrics.pulled.labels(self._api.address).set_to_current_time()
             self._failing = ""
 
     def _read(self, answer: bytes) -> tuple[Alert, ...]:
@@ -91,12 +96,22 @@ class Pull:
 
     async def _take(self, alerts: list[Alert]) -> None:
         async with asyncio.timeout(self._settings.store_seconds):
-            outcome = await self._store.record(await self._matcher.group(alerts), sender=self.sender)
+            found = await self._matcher.sort(alerts)
+            outcome = await self._store.record(found.groups, sender=self.sender)
+        self._count(outcome, heartbeat=found.heartbeat)
         if outcome.created or outcome.extended:
             _log.warning(
                 "%s: alerts fire that no webhook brought; created %s; extended %s. Look at Alertmanager's route to us",
                 *(self.sender, shown(outcome.created), shown(outcome.extended)),
             )
+
+    def _count(self, outcome: Outcome, *, heartbeat: bool) -> None:
+        address = self._api.address
+        self._metrics.found.labels(address).inc(len(outcome.created) + len(outcome.extended))
+        self._metrics.not_stored.labels("pull").inc(len(outcome.failed))
+        if heartbeat:
+            # Whether its webhook came as well, only Prometheus can say: it may have gone to another receiver.
+            self._metrics.heartbeat_listed.labels(address).set_to_current_time()
 
     def _failed(self, reason: str) -> None:
         """Said once for each reason in a row, not at every look."""

@@ -9,8 +9,18 @@ from http import HTTPStatus
 from aiohttp import web
 
 from lazaretto.errors import InvalidInput, LazarettoError
+from lazaretto.telemetry.intake import Result
 
 RETRY_SECONDS = 2
+_RESULTS: Mapping[HTTPStatus, Result] = {
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.BAD_REQUEST: "malformed",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "unsupported",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too_large",
+    HTTPStatus.NOT_FOUND: "misdirected",
+    HTTPStatus.METHOD_NOT_ALLOWED: "misdirected",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
 
 
 class Refusal(LazarettoError):
@@ -29,6 +39,11 @@ class Refusal(LazarettoError):
         self._headers = dict(headers or {})
         self._error = error
         super().__init__(reason)
+
+    @property
+    def result(self) -> Result:
+        """What it counts as."""
+        return _RESULTS.get(self.status, "failed")
 
     def response(self) -> web.Response:
         """The answer. One that may be otherwise later says when to try again."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -21,16 +22,17 @@ from lazaretto.kube.retry import RetryPolicy
 from lazaretto.kube.transport import Transport
 from lazaretto.receiver.credentials import TokenFiles
 from lazaretto.receiver.endpoints import Endpoints
+from lazaretto.receiver.listener import Listener
 from lazaretto.receiver.matching import Matcher, model_keys, read_model
 from lazaretto.receiver.pull import Pull
 from lazaretto.receiver.settings import Address, Settings
 from lazaretto.receiver.store import IncidentStore, incident_keys, read_incident
 from lazaretto.receiver.tls import ServerTls
+from lazaretto.telemetry.intake import IntakeMetrics
 
 INTAKE = RetryPolicy(per_try=2.0, deadline=6.0)
 """A sender waits for us, and repeats if we give up."""
 TLS_LOOK_SECONDS = 5.0
-HANDSHAKE_SECONDS = 5.0
 LONGEST_LINE = 4096
 LONGEST_HEADER = 8190
 MOST_HEADERS = 64
@@ -51,9 +53,10 @@ class Receiver:
     """One receiver; see the module's text."""
 
     def __init__(self, settings: Settings, *, transport: Transport) -> None:
-        """Reads tokens and certificates; raises `ConfigurationError`."""
+        """Reads tokens and certificates; raises `ConfigurationError`. What it counts is in `metrics`."""
         settings.check()
         self._settings = settings
+        self.metrics = IntakeMetrics(urlsplit(url).netloc for url in settings.alertmanagers)
         api = ApiServer(transport, policy=INTAKE)
         self._models = Mirror(api, resource=MODELS, read=read_model, keys=model_keys)
         self._incidents = Mirror(api, resource=INCIDENTS, read=read_incident, keys=incident_keys)
@@ -69,6 +72,7 @@ class Receiver:
             tokens=TokenFiles(settings.tokens) if settings.tokens else None,
             matcher=self._matcher,
             store=self._store,
+            metrics=self.metrics,
             ready=self.unready,
         )
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,7 +103,14 @@ class Receiver:
             asyncio.create_task(self._watch_tls(), name="tls"),
         ]
         for url in self._settings.alertmanagers:
-            pull = Pull(url, self._settings, matcher=self._matcher, store=self._store, ready=self.unready)
+            pull = Pull(
+                url,
+                self._settings,
+                matcher=self._matcher,
+                store=self._store,
+                metrics=self.metrics,
+                ready=self.unready,
+            )
             self._tasks.append(asyncio.create_task(pull.run(), name=pull.sender))
         _log.info("listening on %s:%d", self.address.host, self.address.port)
 
@@ -143,19 +154,10 @@ class Receiver:
                 self._tls.refresh()
 
 
-class _Refused(asyncio.Protocol):
-    """A connection above the limit: closed at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
-
-
 class _Port:
     """One listening port with a bounded number of connections."""
 
     def __init__(self, handler: Handler, *, limit: int, idle: float) -> None:
-        self._limit = limit
         self._server = web.Server(
             handler,
             keepalive_timeout=idle,
@@ -168,32 +170,19 @@ class _Port:
             max_field_size=LONGEST_HEADER,
             max_headers=MOST_HEADERS,
         )
-        self._listener: asyncio.Server | None = None
+        self._listener = Listener(self._server, limit=limit, established=lambda: len(self._server.connections))
 
     async def open(self, address: Address, *, tls: ssl.SSLContext | None = None) -> None:
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._protocol,
-            address.host,
-            address.port,
-            ssl=tls,
-            ssl_handshake_timeout=HANDSHAKE_SECONDS if tls else None,
-            backlog=256,
-        )
+        await self._listener.open(address, tls=tls)
 
     @property
     def address(self) -> Address:
-        sockets = self._listener.sockets if self._listener else ()
-        host, port = sockets[0].getsockname()[:2]
-        return Address(host, port)
+        return self._listener.address
 
     async def close(self, *, grace: float) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        await self._listener.close()
         self._server.pre_shutdown()
         await self._server.shutdown(grace)
-
-    def _protocol(self) -> asyncio.BaseProtocol:
-        return _Refused() if len(self._server.connections) >= self._limit else self._server()
 
 
 def _known(port: _Port | None) -> _Port:

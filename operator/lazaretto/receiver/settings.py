@@ -60,7 +60,8 @@ class Settings:
     requests_at_once: int = 64
     bytes_at_once: int = 64 * MIB
     """Bodies that may be in memory at once, together; at least one of any permitted size always may."""
-    connections: int = 1024
+    connections: int = 512
+    """With TLS each takes up to 0.3 MiB: all of them, full bodies and one being parsed fit in the pod's memory."""
     silence_seconds: float = 150.0
     """A watch that was silent for longer is not believed any more."""
     alertmanagers: tuple[str, ...] = ()

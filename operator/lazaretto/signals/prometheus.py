@@ -1,11 +1,11 @@
-"""Asks Prometheus since when an alert's condition holds.
+"""Asks Prometheus since when an alert's condition holds, and whether an expression is above zero.
 
 Alertmanager's `startsAt` is when the alert fired, after its `for` duration. The condition was
 true earlier; Prometheus exports that moment as the value of `ALERTS_FOR_STATE`. Off the fast
 path, with a deadline; without an answer the moment stays unknown.
 
-The query is built from a namespace that the API server validated and from nothing else. What
-an alert says about itself is compared with the answer in Python, never put into a query.
+The query about alerts is built from a namespace that the API server validated and from nothing
+else. What an alert says about itself is compared with the answer in Python, never put into a query.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from urllib3.util.retry import Retry
 
 from lazaretto.api import AIIncident
 from lazaretto.api.aiincident import AlertEntry
-from lazaretto.errors import InvalidInput, Unavailable
+from lazaretto.errors import Invalid, InvalidInput, Unavailable
 
 DEADLINE = 3.0
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_STATUS = re.compile("HTTP Status Code ([0-9]{3}) ")
 # The last three: an answer of another shape, from something that only looks like Prometheus.
 _NO_ANSWER = (requests.RequestException, PrometheusApiClientException, TimeoutError, ValueError, KeyError, TypeError)
 
@@ -55,13 +56,29 @@ class Prometheus:
         namespace = incident.metadata.namespace
         if not _NAMESPACE.fullmatch(namespace):
             return None
-        query = f'ALERTS_FOR_STATE{{{self._namespace_label}="{namespace}"}}'
+        found = await self._ask(f'ALERTS_FOR_STATE{{{self._namespace_label}="{namespace}"}}')
+        return earliest(found, incident.spec.alerts)
+
+    async def is_positive(self, expression: str) -> bool:
+        """Whether an expression has a result above zero now.
+
+        Raises `Invalid` if Prometheus does not take it for one, `Unavailable` when it does not answer in time.
+        """
+        # However many series there are, one answer says it. A comment at the end must not swallow the rest.
+        try:
+            return bool(await self._ask(f"count((\n{expression}\n) > 0)"))
+        except Unavailable as error:
+            if error.status in (400, 422):
+                raise Invalid(error.status, error.message) from error
+            raise
+
+    async def _ask(self, query: str) -> list[dict[str, Any]]:
         try:
             answer = await asyncio.wait_for(asyncio.to_thread(self._connection.custom_query, query), DEADLINE + 1)
-            found = [one for one in answer if isinstance(one["metric"], dict)]
+            return [one for one in answer if isinstance(one["metric"], dict)]
         except _NO_ANSWER as error:
-            raise Unavailable(0, f"Prometheus did not answer: {error!r:.300}") from error
-        return earliest(found, incident.spec.alerts)
+            told = _STATUS.match(str(error))
+            raise Unavailable(int(told[1]) if told else 0, f"Prometheus did not answer: {error!r:.300}") from error
 
 
 def earliest(answer: Iterable[Mapping[str, Any]], alerts: Iterable[AlertEntry]) -> datetime | None:

@@ -9,13 +9,13 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from lazaretto.errors import ConfigurationError
-from lazaretto.telemetry.metrics import Metrics
+from lazaretto.telemetry.exposition import Exposition
 
 PATH = "/metrics"
 
 
 @asynccontextmanager
-async def serving(metrics: Metrics, *, host: str, port: int) -> AsyncIterator[None]:
+async def serving(metrics: Exposition, *, host: str, port: int) -> AsyncIterator[None]:
     """Answer `GET /metrics` meanwhile. Raises `ConfigurationError` if the address cannot be had."""
 
     async def answer(_: web.Request) -> web.Response:

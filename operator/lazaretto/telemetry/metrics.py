@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, ProcessCollector
-from prometheus_client.registry import Collector
+from lazaretto.telemetry.exposition import Exposition
 
 MODEL = ("namespace", "ai_model")
 """Labels of everything that is about one model: the same as those of the alerts that it answers."""
 
-# Each counter would get a second series with the time of its first increment, which nothing here needs.
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
 
-
-class Metrics:
-    """The counters of one process. They begin at zero with it, as Prometheus expects."""
+class Metrics(Exposition):
+    """The counters of one operator."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        super().__init__()
         self.interferences = self._counter(
             "lazaretto_interferences_total", "Times that somebody moved a held object, which was put back.", MODEL
         )
@@ -51,14 +43,3 @@ class Metrics:
         """Show the counters of a held model from zero on, so that their first increase is one."""
         for counter in (self.interferences, self.fence_bypasses, self.refused_writes):
             counter.labels(namespace, model)
-
-    def add(self, collector: Collector) -> None:
-        """Ask `collector` as well, whenever metrics are read."""
-        self.registry.register(collector)
-
-    def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
-        return prometheus_client.generate_latest(self.registry)
-
-    def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
-        return Counter(name, text, labels, registry=self.registry)

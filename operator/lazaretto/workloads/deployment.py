@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from lazaretto.domain.fields import Change, Fields
-from lazaretto.domain.identity import identity_of, images_of, unpinned
+from lazaretto.domain.identity import frame_of, identity_of, images_of, pinned, tagged, unpinned, unresolvable
 from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.kube import surface
 from lazaretto.kube.request import Request, merge_patch
@@ -87,7 +87,19 @@ def workload_of(obj: Object) -> Workload:
         identity=identity_of(template),
         images=tuple(images_of(template)),
         unpinned=tuple(unpinned(template)),
+        tagged=tuple(tagged(template)),
+        pinned=tuple(pinned(template)),
+        frame=frame_of(template),
+        resolvable=not unresolvable(template),
+        rolled_out=_rolled_out(obj),
     )
+
+
+def _rolled_out(obj: Object) -> bool:
+    """Whether the Deployment controller has seen the newest template and counts no replica of an older one."""
+    status = obj.get("status") or {}
+    counts = [int(status.get(field) or 0) for field in ("replicas", "updatedReplicas")]
+    return surface.observed(obj) and counts[0] == counts[1] > 0
 
 
 def _condition(status: Any, type_: str) -> dict[str, Any]:

@@ -19,7 +19,9 @@ def observed(name: str, **fields: Any) -> ObservedWorkload:
 
 SEEN = ProtectedModelStatus(
     workloads=[
-        observed("v1", revision="chat-ab12", replicas=2, ready=2, takesOver="yes: attested by ci"),
+        observed(
+            "v1", revision="chat-ab12", replicas=2, ready=2, digestConfidence="Pinned", takesOver="yes: attested by ci"
+        ),
         observed("canary", takesOver="no: its revision was never recorded"),
         observed("odd", takesOver="no: \x1b[31mred\nline names no digest"),
     ],
@@ -30,10 +32,10 @@ SEEN = ProtectedModelStatus(
 
 def test_each_workload_is_told_with_its_reason_on_a_line_of_its_own() -> None:
     assert table(model().model_copy(update={"status": SEEN})).splitlines() == [
-        "WORKLOAD           REVISION   READY  TAKES OVER",
-        "Deployment/v1      chat-ab12  2/2    yes: attested by ci",
-        "Deployment/canary  -          0/0    no: its revision was never recorded",
-        "Deployment/odd     -          0/0    no: ?[31mred?line names no digest",
+        "WORKLOAD           REVISION   READY  DIGESTS  TAKES OVER",
+        "Deployment/v1      chat-ab12  2/2    Pinned   yes: attested by ci",
+        "Deployment/canary  -          0/0    -        no: its revision was never recorded",
+        "Deployment/odd     -          0/0    -        no: ?[31mred?line names no digest",
         "known-good: chat-ab12, as of 2026-01-02T03:04:05Z",
     ]
 

@@ -15,7 +15,15 @@ from lazaretto.api.aiincident import AIIncidentSpec, AIIncidentStatus, AlertEntr
 from lazaretto.api.containment import ContainmentSpec, Hold, KnownGood
 from lazaretto.api.incidentdecision import IncidentDecisionSpec, Verb
 from lazaretto.api.meta import ObjectMeta
-from lazaretto.api.modelrevision import Attestation, ModelRevisionSpec, ModelRevisionStatus, Revocation
+from lazaretto.api.modelrevision import (
+    Attestation,
+    ContainerDigest,
+    ModelRevisionSpec,
+    ModelRevisionStatus,
+    MovedTag,
+    Revocation,
+    SoakRecord,
+)
 from lazaretto.api.protectedmodel import ProtectedModelSpec
 from lazaretto.api.references import WorkloadSelector
 from lazaretto.api.responsepolicy import PolicyMatch, ResponsePolicySpec
@@ -94,10 +102,20 @@ def revision(
     runs: str = "",
     attested_by: str = "",
     since: datetime | None = None,
+    earned: int | None = None,
     revoked_by: Sequence[Revocation] = (),
+    moved: Sequence[MovedTag] = (),
+    loads: str = "",
     **meta: Any,
 ) -> ModelRevision:
-    """The record of what runs under the identity `digest(runs)`; `runs` is the record's name unless it is given."""
+    """The record of what runs under the identity `digest(runs)`; `runs` is the record's name unless it is given.
+
+    Available since a moment, it has earned all the time until `at(10)`, or so many seconds. `loads` is the letter of
+    the digest that its tag was seen to stand for.
+    """
+    seconds = earned if earned is not None else int((at(10) - since).total_seconds()) if since else 0
+    soak = SoakRecord(earned_seconds=max(0, seconds), seen_at=at(10)) if since else None
+    digests = [ContainerDigest(container="server", digest=f"sha256:{loads * 64}")] if loads else []
     return ModelRevision(
         metadata=metadata(name, **meta),
         spec=ModelRevisionSpec(
@@ -105,8 +123,20 @@ def revision(
             identity=digest(runs or name),
             attestation=Attestation(by=attested_by) if attested_by else None,
         ),
-        status=ModelRevisionStatus(available_since=since, revoked_by=list(revoked_by)),
+        status=ModelRevisionStatus(
+            available_since=since,
+            soak=soak,
+            revoked_by=list(revoked_by),
+            moved_tags=list(moved),
+            digests=digests,
+        ),
     )
+
+
+def moved_tag(before: str = "a", after: str = "b", *, hour: float = 1) -> MovedTag:
+    """A tag that stood for one digest and stands for another; digests by their repeated letter."""
+    was, now = f"sha256:{before * 64}", f"sha256:{after * 64}"
+    return MovedTag(container="server", before=was, after=now, at=at(hour))
 
 
 def revocation(name: str = "chat-1", *, uid: str = "") -> Revocation:
@@ -125,8 +155,15 @@ def workload(
     since: datetime | None = None,
     pod_labels: Mapping[str, str] | None = None,
     unpinned: Sequence[str] = (),
+    tagged: Sequence[str] = (),
+    frame: str = "",
+    resolvable: bool = True,
+    rolled_out: bool = True,
 ) -> Workload:
-    """A Deployment that runs the identity `digest(runs)`, ready as far as it has replicas unless told otherwise."""
+    """A Deployment that runs the identity `digest(runs)`, ready as far as it has replicas unless told otherwise.
+
+    `tagged` are containers whose image is a tag; what has the same `frame` differs by its images alone.
+    """
     serving = replicas if ready is None else ready
     return Workload(
         kind="Deployment",
@@ -140,7 +177,11 @@ def workload(
         available_since=since,
         identity=digest(runs or name),
         images=(f"registry.example/{runs or name}:1",),
-        unpinned=tuple(unpinned),
+        unpinned=tuple(unpinned) or tuple(f"{each}:1" for each in tagged),
+        tagged=tuple((each, f"{each}:1") for each in tagged),
+        frame=digest(f"frame of {frame or runs or name}"),
+        resolvable=resolvable,
+        rolled_out=rolled_out,
     )
 
 

@@ -28,9 +28,7 @@ def diagnosed(
     revoked: Collection[str] = (),
     records: Sequence[ModelRevision] = RECORDS,
 ) -> Diagnosis:
-    return diagnose(
-        workloads, named=named, held=held, revisions=records, revoked=revoked, criteria=CRITERIA, now=at(10)
-    )
+    return diagnose(workloads, named=named, held=held, revisions=records, revoked=revoked, criteria=CRITERIA)
 
 
 def outcome(found: Diagnosis) -> tuple[str, str]:
@@ -141,6 +139,33 @@ def test_every_candidate_that_was_refused_says_why() -> None:
     assert found.why_not == (
         "Deployment/v3: Deployment/v3 has no ready replica; Deployment/new: its revision was never recorded"
     )
+
+
+BY_TAG = [workload(name, tagged=["server"], frame="same") for name in ("v1", "v2", "v3")]
+
+
+def by_tag(*loads: str) -> list[ModelRevision]:
+    """Records of three templates that differ by their image's tag alone, all attested, with what they load."""
+    names = ("v1", "v2", "v3")
+    return [revision(name, attested_by="ci", loads=each) for name, each in zip(names, loads, strict=True)]
+
+
+def test_what_loads_the_same_under_another_tag_is_no_way_out() -> None:
+    found = diagnosed(*BY_TAG, named="v2", records=by_tag("b", "b", "c"))
+    assert outcome(found) == ("v2", "v3")
+    assert found.why_not == "Deployment/v1: loads the same as Deployment/v2, under another name"
+    assert outcome(diagnosed(*BY_TAG, held=["uid-of-v2"], records=by_tag("b", "b", "c"))) == ("v1 v2", "v3")
+
+
+def test_what_is_not_known_to_load_the_same_may_be_the_way_out() -> None:
+    assert outcome(diagnosed(*BY_TAG, named="v2", records=by_tag("", "b", "c"))) == ("v2", "v1")
+    assert outcome(diagnosed(*BY_TAG, named="v2", records=by_tag("a", "", "c"))) == ("v2", "v1")
+    framed = [workload("v1", tagged=["server"]), *BY_TAG[1:]]
+    assert outcome(diagnosed(*framed, named="v2", records=by_tag("b", "b", "c"))) == ("v2", "v1")
+
+
+def test_what_is_spared_is_spared_under_each_of_its_tags() -> None:
+    assert outcome(diagnosed(*BY_TAG, records=by_tag("a", "a", "c"))) == ("v3", "v1")
 
 
 @dataclass(frozen=True)

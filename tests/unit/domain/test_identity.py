@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from lazaretto.api.meta import Digest, Name
-from lazaretto.domain.identity import identity_of, image_digest, images_of, revision_name, unpinned
+from lazaretto.domain.identity import (
+    frame_of,
+    identity_of,
+    image_digest,
+    images_of,
+    pinned,
+    revision_name,
+    tagged,
+    unpinned,
+    unresolvable,
+)
 
 Json = dict[str, Any]
 
@@ -304,3 +314,17 @@ def test_references_that_may_stand_for_something_else_tomorrow(template: dict[st
 def test_no_more_of_them_are_told_than_a_status_can_hold() -> None:
     found = unpinned(template_of(*({"image": f"{n}-" + "x" * 999} for n in range(99))))
     assert (len(found), {len(one) for one in found}) == (16, {512})
+
+
+@pytest.mark.parametrize(("part", "change"), MATERIAL, ids=[part for part, _ in MATERIAL])
+def test_a_frame_is_the_identity_without_the_images(part: str, change: Callable[[Json], object]) -> None:
+    by_image = part in ("image", "image of a sidecar", "image of an init container")
+    assert (frame_of(changed(change)) == frame_of(TEMPLATE)) is by_image
+
+
+def test_containers_are_told_by_whether_a_digest_names_their_image() -> None:
+    digest = f"sha256:{'a' * 64}"
+    template = changed(lambda s: server(s).update(image=f"vllm:1@{digest}"))
+    assert pinned(template) == [("server", digest)]
+    assert tagged(template) == [("sidecar", "proxy:1"), ("fetch", "fetch:1")]
+    assert unresolvable(template) == ["hf://org/chat"]

@@ -16,11 +16,10 @@ from lazaretto.api.responsepolicy import KnownGoodRule
 from lazaretto.api.taxonomy import CATEGORIES, Category
 from lazaretto.domain.known_good import NO_CURE, Candidate, KnownGoodCriteria, criteria_of, judge, of_identity, rank
 from lazaretto.domain.scene import Workload
-from tests.unit.domain.objects import at, digest, model, revision, revocation, workload
+from tests.unit.domain.objects import at, digest, model, moved_tag, revision, revocation, workload
 
 SOAKED = KnownGoodCriteria(require_attested=False, soak=timedelta(hours=2))
 ATTESTED = KnownGoodCriteria(require_attested=True, soak=timedelta(hours=2))
-NOW = at(10)
 GOOD = workload("good")
 OTHER = revision("other", attested_by="ci")
 
@@ -31,13 +30,15 @@ def judged(
     criteria: KnownGoodCriteria = SOAKED,
     revoked: Sequence[str] = (),
 ) -> Candidate:
-    return judge(of, revisions=[*records, OTHER], revoked=revoked, criteria=criteria, now=NOW)
+    return judge(of, revisions=[*records, OTHER], revoked=revoked, criteria=criteria)
 
 
 def good(**fields: object) -> ModelRevision:
     return revision("good", **fields)  # type: ignore[arg-type]
 
 
+MOVED = (moved_tag("a", "b"),)
+TOLD = f"TagMoved: the image of container server was sha256:{'a' * 64} and is sha256:{'b' * 64}"
 PINNED = KnownGoodCriteria(require_attested=False, soak=timedelta(hours=2), require_pinned=True)
 TAGGED = replace(GOOD, unpinned=("chat:v1", "hf://a/b"))
 
@@ -51,7 +52,11 @@ ACCEPTED: list[tuple[str, Candidate, str]] = [
     ("attested, as asked for", judged(good(attested_by="ci"), criteria=ATTESTED), "attested by ci"),
     ("attested and fresh", judged(good(attested_by="ci", since=at(9.9))), "attested by ci"),
     ("soaked", judged(good(since=at(7))), "available without an incident since 2026-01-02T07:00:00Z"),
-    ("soaked to the second", judged(good(since=at(8))), "available without an incident since 2026-01-02T08:00:00Z"),
+    (
+        "soaked to the second",
+        judged(good(since=at(1), earned=2 * 3600)),
+        "available without an incident since 2026-01-02T01:00:00Z",
+    ),
     (
         "recorded twice, attested once",
         judged(good(), revision("z-of-ci", runs="good", attested_by="ci"), criteria=ATTESTED),
@@ -60,6 +65,16 @@ ACCEPTED: list[tuple[str, Candidate, str]] = [
     ("pinned, as asked for", judged(good(attested_by="ci"), criteria=PINNED), "attested by ci"),
     ("not pinned, which nobody asks for", judged(good(attested_by="ci"), of=TAGGED), "attested by ci"),
     ("seen before it began", judged(good(created=at(2), attested_by="ci"), criteria=began(3)), "attested by ci"),
+    (
+        "its tag moved, and it has soaked since",
+        judged(good(since=at(7), attested_by="ci", moved=MOVED)),
+        "available without an incident since 2026-01-02T07:00:00Z",
+    ),
+    (
+        "its tag moved, and somebody attested what it stands for now",
+        judged(good(attested_by="early", moved=MOVED), revision("z", runs="good", attested_by="ci"), criteria=ATTESTED),
+        "attested by ci",
+    ),
     (
         "one of its two records is older",
         judged(good(created=at(5)), revision("z", runs="good", attested_by="ci", created=at(1)), criteria=began(3)),
@@ -73,6 +88,21 @@ ACCEPTED: list[tuple[str, Candidate, str]] = [
 ]
 
 REFUSED: list[tuple[str, Candidate, str]] = [
+    (
+        "its tag moved, short of a new soak",
+        judged(good(since=at(9), moved=MOVED)),
+        f"{TOLD}; available since 2026-01-02T09:00:00Z, short of the soak time of 2h",
+    ),
+    (
+        "its tag moved after it was attested",
+        judged(good(since=at(7), attested_by="ci", moved=MOVED), criteria=ATTESTED),
+        f"{TOLD}; attested before that, and the policy asks for it",
+    ),
+    (
+        "its tag moved, and its pods do not agree",
+        judged(good(attested_by="ci", moved=MOVED)),
+        f"{TOLD}; attested before that, and not seen available",
+    ),
     (
         "not pinned",
         judged(good(attested_by="ci"), of=TAGGED, criteria=PINNED),
@@ -119,13 +149,13 @@ REFUSED: list[tuple[str, Candidate, str]] = [
     ("never seen available", judged(good()), "not attested, and not seen available"),
     (
         "a second short",
-        judged(good(since=at(8) + timedelta(seconds=1))),
-        "available since 2026-01-02T08:00:01Z, short of the soak time of 2h",
+        judged(good(since=at(1), earned=2 * 3600 - 1)),
+        "available since 2026-01-02T01:00:00Z, short of the soak time of 2h",
     ),
     (
-        "seen available later than now",
-        judged(good(since=at(11))),
-        "available since 2026-01-02T11:00:00Z, short of the soak time of 2h",
+        "available for long, and nothing was earned",
+        judged(good(since=at(1), earned=0)),
+        "available since 2026-01-02T01:00:00Z, short of the soak time of 2h",
     ),
 ]
 
@@ -153,13 +183,13 @@ def test_every_refusal_says_why(found: Candidate, refused: str) -> None:
     ],
 )
 def test_the_soak_time_is_told_as_people_write_it(soak: timedelta, told: str) -> None:
-    found = judged(good(since=NOW), criteria=KnownGoodCriteria(require_attested=False, soak=soak))
+    found = judged(good(since=at(1), earned=0), criteria=KnownGoodCriteria(require_attested=False, soak=soak))
     assert found.refused.endswith(f"short of the soak time of {told}")
 
 
 def test_without_a_soak_time_being_seen_is_enough() -> None:
     criteria = KnownGoodCriteria(require_attested=False, soak=timedelta(0))
-    assert judged(good(since=NOW), criteria=criteria).refused == ""
+    assert judged(good(since=at(1), earned=0), criteria=criteria).refused == ""
     assert judged(good(), criteria=criteria).refused == "not attested, and not seen available"
 
 
@@ -208,6 +238,7 @@ RECORDS = st.lists(
         attested_by=st.sampled_from(["", "ci"]),
         since=st.none() | st.sampled_from([at(1), at(9), at(11)]),
         revoked_by=st.sampled_from([(), (), (revocation(),)]),
+        moved=st.sampled_from([(), (), MOVED]),
     ),
     max_size=4,
     unique_by=lambda one: one.metadata.name,
@@ -237,7 +268,7 @@ CRITERIA = st.builds(
 def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
     of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria
 ) -> None:
-    found = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
+    found = judge(of, revisions=records, revoked=revoked, criteria=criteria)
     assert bool(found.refused) != bool(found.reason)
     if found.refused:
         return
@@ -246,7 +277,11 @@ def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
     assert not any(r.metadata.name in revoked or r.status.revoked_by for r in mine)
     assert min(of.replicas, of.ready) > 0
     assert of.available
-    assert any(r.spec.attestation for r in mine) or not criteria.require_attested
+    attested = any(r.spec.attestation and not r.status.moved_tags for r in mine)
+    assert attested or not criteria.require_attested
+    since = found.revision.status.available_since
+    soak = found.revision.status.soak
+    assert attested or (since is not None and soak is not None and soak.earned_seconds >= criteria.soak.total_seconds())
     assert not criteria.uncured
     assert not (criteria.require_pinned and of.unpinned)
 
@@ -255,17 +290,17 @@ def test_what_may_serve_runs_now_is_recorded_and_is_named_by_nobody(
 def test_the_order_of_the_records_does_not_matter(
     of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria, random: Random
 ) -> None:
-    before = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
+    before = judge(of, revisions=records, revoked=revoked, criteria=criteria)
     random.shuffle(records)
-    assert judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW) == before
+    assert judge(of, revisions=records, revoked=revoked, criteria=criteria) == before
 
 
 @given(WORKLOADS, RECORDS, REVOKED, CRITERIA, st.sampled_from(["r1", "r2", "r3", "r4"]))
 def test_a_further_revocation_lets_nobody_serve(
     of: Workload, records: list[ModelRevision], revoked: set[str], criteria: KnownGoodCriteria, name: str
 ) -> None:
-    before = judge(of, revisions=records, revoked=revoked, criteria=criteria, now=NOW)
-    after = judge(of, revisions=records, revoked={*revoked, name}, criteria=criteria, now=NOW)
+    before = judge(of, revisions=records, revoked=revoked, criteria=criteria)
+    after = judge(of, revisions=records, revoked={*revoked, name}, criteria=criteria)
     assert after.refused or not before.refused
 
 
@@ -275,7 +310,7 @@ def test_a_further_revocation_lets_nobody_serve(
 def test_ranking_drops_the_refused_and_does_not_depend_on_order(
     workloads: list[Workload], records: list[ModelRevision], criteria: KnownGoodCriteria, random: Random
 ) -> None:
-    candidates = [judge(w, revisions=records, revoked=(), criteria=criteria, now=NOW) for w in workloads]
+    candidates = [judge(w, revisions=records, revoked=(), criteria=criteria) for w in workloads]
     ranked = rank(candidates, criteria=criteria)
     assert {c.workload.uid for c in ranked} == {c.workload.uid for c in candidates if not c.refused}
     random.shuffle(candidates)

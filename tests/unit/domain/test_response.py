@@ -338,7 +338,7 @@ def test_what_another_incident_holds_or_names_may_not_serve(taken: Mapping[str, 
 
 
 def test_what_the_policy_asks_for_makes_a_revision_good() -> None:
-    soaked = [revision("chat-v2"), revision("chat-v1", since=at(2))]
+    soaked = [revision("chat-v2"), revision("chat-v1", since=at(2), earned=2 * 3600)]
     for rule, reason in (
         (KnownGoodRule(soak="2h"), reasons.CONTAINING),
         (KnownGoodRule(soak="3h"), reasons.NO_KNOWN_GOOD),

@@ -13,8 +13,11 @@ from lazaretto.api import AIIncident, Containment, ModelRevision
 from lazaretto.api.meta import LABEL_MODEL
 from lazaretto.api.modelrevision import ModelRevisionStatus, Revocation
 from lazaretto.domain.conditions import find
-from lazaretto.domain.revision_record import revision_status, revocations, unrecorded
+from lazaretto.domain.digests import Resolution
+from lazaretto.domain.revision_record import Look, revision_status, revocations, unrecorded
 from lazaretto.domain.scene import Workload
+from lazaretto.domain.soak import soaked, stored
+from lazaretto.domain.traffic import FLOWS, NO_ANSWER, NO_PROMETHEUS, NO_QUERY, NONE, REFUSED, Traffic
 from tests.unit.domain.objects import (
     MODEL,
     at,
@@ -119,9 +122,14 @@ def status(
     *workloads: Workload,
     of: ModelRevision = V1,
     revoked_by: Sequence[Revocation] = (),
+    resolution: Resolution | None = None,
+    traffic: Traffic = FLOWS,
     now: datetime | None = None,
 ) -> ModelRevisionStatus:
-    return revision_status(of, workloads=workloads, revoked_by=list(revoked_by), now=now or at(9))
+    now = now or at(9)
+    look = Look(workloads, list(revoked_by), resolution or Resolution("Pinned"), traffic)
+    soak = soaked(stored(of.status), remembered=None, sight=look.sight(of, now=now), now=now, steady=0.0)
+    return revision_status(of, look=look, soak=soak, now=now)
 
 
 def known_good(found: ModelRevisionStatus) -> tuple[str, str, str]:
@@ -140,7 +148,11 @@ ATTESTED = revision("v1", attested_by="ci")
         (
             status(SERVING),
             "Soaking",
-            ("Unknown", "Soaking", "available since 2026-01-02T09:00:00Z; the policy's soak time decides"),
+            (
+                "Unknown",
+                "Soaking",
+                "available since 2026-01-02T09:00:00Z, with traffic; the policy's soak time decides",
+            ),
         ),
         (status(SERVING, of=ATTESTED), "Attested", ("True", "Attested", "attested by ci")),
         (status(), "Unavailable", ("Unknown", "NotProved", "no available workload runs it")),
@@ -201,6 +213,55 @@ def test_an_incident_ends_the_soak_and_its_end_begins_a_new_one() -> None:
     assert (revoked.available_since, revoked.revoked_by) == (None, [revocation()])
     after = soaked.model_copy(update={"status": revoked})
     assert status(SERVING, of=after, now=at(12)).available_since == at(12)
+
+
+A, B = (f"sha256:{letter * 64}" for letter in "ab")
+
+
+def runs(*digests: str) -> Resolution:
+    return Resolution("Resolved" if len(digests) == 1 else "Mutable", {"server": digests})
+
+
+def test_a_tag_that_moved_ends_the_soak_and_the_word_of_who_attested() -> None:
+    of = revision("v1", since=at(1), attested_by="ci")
+    of = of.model_copy(update={"status": status(SERVING, of=of, resolution=runs(A), now=at(3))})
+    assert (of.status.state, of.status.available_since) == ("Attested", at(1))
+    moved = status(SERVING, of=of, resolution=runs(B), now=at(5))
+    assert (moved.state, moved.available_since) == ("TagMoved", at(5))
+    told = f"TagMoved: the image of container server was {A} and is {B}"
+    soaking = "available since 2026-01-02T05:00:00Z, with traffic; the policy's soak time decides"
+    assert known_good(moved) == ("Unknown", "TagMoved", f"{told}; {soaking}")
+    back = status(SERVING, of=of.model_copy(update={"status": moved}), resolution=runs(A), now=at(7))
+    assert (back.state, back.available_since, back.moved_tags) == ("Attested", at(7), [])
+
+
+def test_pods_that_do_not_agree_are_no_revision_that_could_soak() -> None:
+    of = revision("v1", since=at(1))
+    of = of.model_copy(update={"status": status(SERVING, of=of, resolution=runs(A), now=at(3))})
+    found = status(SERVING, of=of, resolution=runs(A, B), now=at(5))
+    assert (found.state, found.available_since, found.digest_confidence) == ("TagMoved", None, "Mutable")
+    assert known_good(found)[2].endswith("; its pods do not agree")
+
+
+@pytest.mark.parametrize(
+    ("traffic", "reason", "told"),
+    [
+        (FLOWS, "Soaking", "with traffic"),
+        (NONE, "NoTraffic", "without traffic now, which does not count"),
+        (NO_ANSWER, "TrafficUnknown", "Prometheus does not answer, and meanwhile nothing counts"),
+        (REFUSED, "TrafficUnknown", "Prometheus refuses spec.trafficQuery of the model, and nothing counts"),
+        (NO_QUERY, "SoakingByAvailability", "by availability alone: the model has no spec.trafficQuery"),
+        (NO_PROMETHEUS, "SoakingByAvailability", "by availability alone: the operator was told of no Prometheus"),
+    ],
+    ids=["traffic", "no traffic", "no answer", "refused", "no question", "nobody to ask"],
+)
+def test_how_the_soak_is_counted_is_said(traffic: Traffic, reason: str, told: str) -> None:
+    found = status(SERVING, traffic=traffic)
+    since = "available since 2026-01-02T09:00:00Z"
+    assert (found.state, known_good(found)) == (
+        "Soaking",
+        ("Unknown", reason, f"{since}, {told}; the policy's soak time decides"),
+    )
 
 
 STEPS = st.lists(

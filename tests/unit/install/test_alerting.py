@@ -11,12 +11,16 @@ import pytest
 import yaml
 
 from lazaretto.api.taxonomy import CATEGORIES, SEVERITIES
+from lazaretto.domain.alert import Alert
+from lazaretto.domain.heartbeat import NAME, is_heartbeat
 from lazaretto.engine.census import Census
 from lazaretto.engine.clock import SystemClock
 from lazaretto.engine.store import Store
+from lazaretto.telemetry.exposition import Exposition
+from lazaretto.telemetry.intake import IntakeMetrics
 from lazaretto.telemetry.metrics import Metrics
 from tests.cluster.binaries import binary
-from tests.unit.install.sources import ALERTING, REPOSITORY, of_kind
+from tests.unit.install.sources import ALERTING, NAMESPACE, REPOSITORY, of_kind
 
 RULES = ALERTING / "prometheus-rules.yaml"
 ALERTMANAGER = ALERTING / "alertmanager.yaml"
@@ -27,7 +31,16 @@ def alerts() -> dict[str, Mapping[str, Any]]:
     return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
-INCIDENTS = {name: rule for name, rule in alerts().items() if rule["labels"].get("ai_incident") == "true"}
+INCIDENTS = {
+    name: rule for name, rule in alerts().items() if rule["labels"].get("ai_incident") == "true" and name != NAME
+}
+
+
+def shown() -> tuple[Exposition, ...]:
+    """Everything that the two processes show."""
+    operator = Metrics()
+    operator.add(Census(Store(), clock=SystemClock()))
+    return operator, IntakeMetrics(["am:9093"])
 
 
 def test_all_other_alerts_are_about_lazaretto_itself() -> None:
@@ -37,9 +50,8 @@ def test_all_other_alerts_are_about_lazaretto_itself() -> None:
 
 
 def test_the_rules_about_lazaretto_ask_for_metrics_that_it_has() -> None:
-    metrics = Metrics()
-    metrics.add(Census(Store(), clock=SystemClock()))
-    known = {sample for family in metrics.registry.collect() for sample in (family.name, f"{family.name}_total")}
+    families = [family for each in shown() for family in each.registry.collect()]
+    known = {sample for family in families for sample in (family.name, f"{family.name}_total")}
     asked = set(re.findall(r"\blazaretto_\w+", " ".join(rule["expr"] for rule in alerts().values())))
     assert asked
     assert asked <= known
@@ -58,7 +70,7 @@ def test_every_aggregation_keeps_the_labels_that_name_the_model() -> None:
     text = RULES.read_text()
     kept = re.findall(r"\bby \(([^)]*)\)", text)
     assert kept
-    assert set(kept) == {"namespace, ai_model, ai_revision"}
+    assert set(kept) == {"namespace, ai_model, ai_revision", "alertmanager", "way"}
     for metric in ("ai_guardrail_verdicts_total", "vllm:corrupted_requests_total", "trustyai_meanshift"):
         for selector in re.findall(metric + r"\{([^}]*)\}", text):
             assert 'ai_model!=""' in selector
@@ -66,10 +78,22 @@ def test_every_aggregation_keeps_the_labels_that_name_the_model() -> None:
 
 def test_models_do_not_wait_for_alertmanager() -> None:
     config = yaml.safe_load(ALERTMANAGER.read_text())
-    route = config["route"]["routes"][0]
+    route = next(each for each in config["route"]["routes"] if each["receiver"] == "lazaretto")
     assert route["matchers"] == ['ai_incident="true"']
     assert (route["receiver"], route["group_wait"], route["continue"]) == ("lazaretto", "0s", True)
     assert route["group_by"] == ["namespace", "ai_model"]
+
+
+def test_the_heartbeat_is_known_as_one_and_takes_the_way_of_incidents() -> None:
+    labels = {"alertname": NAME, **alerts()[NAME]["labels"]}
+    alert = Alert(fingerprint="", labels=labels, summary="", firing=True, starts_at=None)
+    assert is_heartbeat(alert, namespace_label="namespace", own_namespace=NAMESPACE)
+    assert alerts()[NAME]["expr"] == "vector(1)"
+    route = next(r for r in yaml.safe_load(ALERTMANAGER.read_text())["route"]["routes"] if r["receiver"] == "lazaretto")
+    # Another receiver or matcher of its own would prove another way.
+    assert route["routes"] == [
+        {"matchers": ['lazaretto_heartbeat="true"'], "group_interval": "30s", "repeat_interval": "1m"}
+    ]
 
 
 def test_nothing_is_cut_or_kept_back_on_the_way_to_the_receiver() -> None:
@@ -105,7 +129,13 @@ def test_the_tools_accept_them(command: list[str]) -> None:
 @pytest.mark.monitoring
 @pytest.mark.parametrize(
     ("labels", "receivers"),
-    [(["ai_incident=true", "ai_model=chat"], "lazaretto,people"), (["alertname=Watchdog"], "people")],
+    [
+        (["ai_incident=true", "ai_model=chat"], "lazaretto,people"),
+        (["ai_incident=true", "lazaretto_heartbeat=true"], "lazaretto"),
+        (["alertname=Watchdog"], "outside"),
+        (["alertname=LazarettoAlertPathBroken"], "outside"),
+        (["alertname=LazarettoBreakGlass"], "people"),
+    ],
 )
 def test_alerts_go_where_they_should(labels: list[str], receivers: str) -> None:
     command = [str(binary("amtool")), "config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels]
@@ -114,9 +144,9 @@ def test_alerts_go_where_they_should(labels: list[str], receivers: str) -> None:
 
 
 def test_the_page_about_metrics_lists_all_of_them() -> None:
-    metrics = Metrics()
-    metrics.add(Census(Store(), clock=SystemClock()))
-    families = [family for family in metrics.registry.collect() if not family.name.startswith("process_")]
+    families = [
+        family for each in shown() for family in each.registry.collect() if not family.name.startswith("process_")
+    ]
     text = (REPOSITORY / "docs" / "reference" / "metrics.md").read_text()
     listed = set(re.findall(r"`(lazaretto_\w+)`", text))
     assert listed == {f"{each.name}_total" if each.type == "counter" else each.name for each in families}

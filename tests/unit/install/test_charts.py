@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -184,6 +185,14 @@ def test_the_network_policies_are_values() -> None:
     assert opened["NetworkPolicy", NAMESPACE, "lazaretto-operator"]["spec"]["egress"] == [{"ports": [{"port": 9090}]}]
     assert ingress["from"] == [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]
     assert "NetworkPolicy" not in {kind for kind, _, _ in helm(CHART, "networkPolicy.enabled=false")}
+
+
+def test_whoever_may_scrape_may_scrape_both_processes() -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"a": "b"}}}
+    rendered = helm(CHART, f"networkPolicy.metricsFrom={json.dumps([peer])}")
+    for component in ("operator", "receiver"):
+        [rule] = rendered["NetworkPolicy", NAMESPACE, f"lazaretto-{component}-metrics"]["spec"]["ingress"]
+        assert rule == {"from": [peer], "ports": [{"protocol": "TCP", "port": 8080}]}
 
 
 @pytest.mark.parametrize(

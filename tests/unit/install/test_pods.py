@@ -124,12 +124,12 @@ def test_the_service_leads_to_the_port_that_the_receiver_listens_on() -> None:
     assert option("receiver", "--listen") == f"0.0.0.0:{ports('receiver')[port['targetPort']]}"
 
 
-def test_metrics_are_scraped_where_the_operator_serves_them() -> None:
-    spec = of_kind("Service")["lazaretto-operator-metrics"]["spec"]
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_metrics_are_scraped_where_they_are_served(component: str) -> None:
+    spec = of_kind("Service")[f"lazaretto-{component}-metrics"]["spec"]
     (port,) = spec["ports"]
-    assert spec["selector"].items() <= labels("operator").items()
-    assert not spec["selector"].items() <= labels("receiver").items()
-    assert option("operator", "--metrics-listen") == f"0.0.0.0:{ports('operator')[port['targetPort']]}"
+    assert [each for each in COMPONENTS if spec["selector"].items() <= labels(each).items()] == [component]
+    assert option(component, "--metrics-listen") == f"0.0.0.0:{ports(component)[port['targetPort']]}"
 
 
 def test_one_receiver_stays_up_while_nodes_are_drained() -> None:
@@ -150,14 +150,15 @@ def test_the_network_is_closed_but_for_what_is_named() -> None:
     deny = policies.pop("lazaretto-default-deny")
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     ingress = {name: spec for name, spec in policies.items() if "ingress" in spec}
-    doors = {"lazaretto-receiver": ("receiver", "https"), "lazaretto-operator-metrics": ("operator", "metrics")}
+    scraped = {f"lazaretto-{component}-metrics": (component, "metrics") for component in COMPONENTS}
+    doors = {"lazaretto-receiver": ("receiver", "https"), **scraped}
     assert set(ingress) == set(doors)
     for name, (component, door) in doors.items():
         assert [each for each in COMPONENTS if matches(ingress[name]["podSelector"], each)] == [component]
         opened = [port["port"] for rule in ingress[name]["ingress"] for port in rule["ports"]]
         assert opened == [ports(component)[door]]
-    (scraping,) = ingress["lazaretto-operator-metrics"]["ingress"]
-    assert scraping["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    monitoring = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    assert all(rule["from"] == [monitoring] for name in scraped for rule in ingress[name]["ingress"])
     egress = [rule for spec in policies.values() for rule in spec.get("egress", [])]
     assert all(rule.get("ports") for rule in egress)
     assert {(p["protocol"], p["port"]) for rule in egress for p in rule["ports"]} == {

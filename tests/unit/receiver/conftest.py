@@ -13,10 +13,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from lazaretto.receiver.server import Receiver
 from lazaretto.receiver.settings import Address, Settings
 from tests.unit.receiver.fake_api import FakeApi
+from tests.unit.receiver.listing import Listing
 
 TOKEN = "correct-horse-battery"
 OTHER_TOKEN = "staple-of-another"
@@ -117,6 +119,24 @@ async def start(settings: Settings) -> AsyncIterator[Start]:
 @pytest.fixture
 async def one(start: Start) -> Running:
     return await start()
+
+
+@pytest.fixture
+async def listing() -> AsyncIterator[Listing]:
+    found = Listing()
+    server = web.Server(found.handle)
+    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
+    found.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    yield found
+    listener.close()
+    # Not 0, which means for as long as the client likes: 8 s here.
+    await server.shutdown(0.05)
+
+
+async def stored(running: Running, met: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
+    while not met(running.incidents()):
+        await asyncio.sleep(0.005)
+    return running.incidents()
 
 
 def add_model(api: FakeApi, namespace: str, name: str, **spec: Any) -> None:

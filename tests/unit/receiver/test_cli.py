@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lazaretto.cli.receiver import add_arguments, settings_of
+from lazaretto.cli.receiver import add_arguments, run, settings_of
 from lazaretto.errors import ConfigurationError
 from lazaretto.receiver.settings import Address, Settings
 
@@ -74,6 +74,14 @@ def test_alertmanagers_that_are_asked() -> None:
     assert made.alertmanagers == ("http://a:9093", "https://b/prefix")
     with pytest.raises(ConfigurationError, match="--alertmanager-interval"):
         _settings("--listen", "127.0.0.1:1", "--alertmanager-interval", "0").check()
+
+
+def test_an_address_for_metrics_that_is_none_is_told_before_anything_is_opened() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    args = parser.parse_args(["--namespace", "a", "--tokens-dir", "/tokens", "--metrics-listen", "here"])
+    with pytest.raises(ConfigurationError, match="--metrics-listen 'here'"):
+        run(args)
 
 
 def test_namespace_comes_from_the_pod(monkeypatch: pytest.MonkeyPatch) -> None:

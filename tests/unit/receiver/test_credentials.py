@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from lazaretto.errors import ConfigurationError, Unavailable
+from lazaretto.receiver import credentials
 from lazaretto.receiver.credentials import TokenFiles, certificate_name
 
 
@@ -47,6 +51,30 @@ def test_a_folder_that_vanishes_is_no_verdict_on_anybody(tmp_path: Path) -> None
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(Unavailable):
         tokens.sender_of("Bearer token-of-a")
+
+
+@pytest.mark.parametrize(
+    ("shown", "sender"), [("token-of-a", "a"), ("token-of-b", "b"), ("token-of-", None), ("wrong", None)]
+)
+def test_every_token_is_compared_in_constant_time_whichever_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str, sender: str | None
+) -> None:
+    """Digests of one length go through the standard library's own comparison, all of them, and nothing else decides."""
+    compared: list[tuple[bytes, bytes]] = []
+
+    def seen(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return hmac.compare_digest(one, other)
+
+    for name in "ab":
+        (tmp_path / name).write_text(f"token-of-{name}")
+    tokens = TokenFiles(tmp_path)
+    monkeypatch.setattr(credentials, "hmac", SimpleNamespace(compare_digest=seen))
+    assert tokens.sender_of(f"Bearer {shown}") == sender
+    assert {len(each) for pair in compared for each in pair} == {32}
+    assert [one for one, _ in compared] == [hashlib.sha256(shown.encode()).digest()] * 2
+    monkeypatch.setattr(credentials, "hmac", SimpleNamespace(compare_digest=lambda one, other: False))
+    assert tokens.sender_of(f"Bearer {shown}") is None
 
 
 @pytest.mark.parametrize(

@@ -3,67 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from tests.unit.receiver.conftest import Running, Start
+from tests.unit.receiver.conftest import Running, Start, stored
 from tests.unit.receiver.fake_api import failure
+from tests.unit.receiver.listing import OFTEN, Listing
 from tests.unit.receiver.payloads import alert, webhook
-
-OFTEN = 0.02
-
-
-class Listing:
-    """What stands in for an Alertmanager; `tests/cluster/test_receiver_pull.py` asks the real one."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.answer: Any = []
-        self.status = 200
-        self.asked: list[web.BaseRequest] = []
-
-    def list(self, *alerts: dict[str, Any], state: str = "active") -> None:
-        """From now on these are listed."""
-        self.answer = [{**one, "status": {"state": state, "silencedBy": [], "inhibitedBy": []}} for one in alerts]
-
-    async def looks(self, times: int) -> None:
-        """Waits until it was asked so often from now on."""
-        wanted = len(self.asked) + times
-        while len(self.asked) < wanted:
-            await asyncio.sleep(0.005)
-
-    async def handle(self, request: web.BaseRequest) -> web.Response:
-        self.asked.append(request)
-        body = self.answer if isinstance(self.answer, bytes) else json.dumps(self.answer).encode()
-        return web.Response(status=self.status, body=body, headers={"Location": "http://127.0.0.1:1/"})
-
-
-@pytest.fixture
-async def listing() -> AsyncIterator[Listing]:
-    found = Listing()
-    server = web.Server(found.handle)
-    listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
-    found.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    yield found
-    listener.close()
-    await server.shutdown(0.0)
 
 
 @pytest.fixture
 async def one(start: Start, listing: Listing) -> Running:
     return await start(alertmanagers=(listing.url + "/",), pull_seconds=OFTEN)
-
-
-async def stored(running: Running, met: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
-    while not met(running.incidents()):
-        await asyncio.sleep(0.005)
-    return running.incidents()
 
 
 async def test_what_fires_and_never_arrived_is_taken_in_once(

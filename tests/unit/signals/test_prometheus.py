@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lazaretto.api import AIIncident
 from lazaretto.api.aiincident import AlertEntry
-from lazaretto.errors import InvalidInput, Unavailable
+from lazaretto.errors import Invalid, InvalidInput, Unavailable
 from lazaretto.signals import prometheus
 from lazaretto.signals.prometheus import Prometheus, earliest
 
@@ -169,6 +169,32 @@ async def test_an_answer_of_another_shape_is_unavailable(server: Server, body: s
     server.handler = other
     with pytest.raises(Unavailable):
         await Prometheus(server.url).active_since(incident())
+
+
+async def test_an_expression_is_above_zero_if_anything_is_counted(server: Server) -> None:
+    server.result = [{"metric": {}, "value": [1767312000, "2"]}]
+    assert await Prometheus(server.url).is_positive('rate(x{a="b"}[5m]) # a comment')
+    assert server.asked == [("/api/v1/query", {"query": 'count((\nrate(x{a="b"}[5m]) # a comment\n) > 0)'})]
+    server.result = []
+    assert not await Prometheus(server.url).is_positive("x")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(400, Invalid), (422, Invalid), (404, Unavailable), (429, Unavailable), (503, Unavailable)]
+)
+async def test_an_expression_that_is_refused_is_told_from_no_answer(
+    server: Server, status: int, error: type[Exception]
+) -> None:
+    async def refuse(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"status": "error", "error": "parse error"}, status=status)
+
+    server.handler = refuse
+    with pytest.raises(error, match=str(status)):
+        await Prometheus(server.url).is_positive("x{")
+    server.handler = None
+    server.result = [1767312000, "1"]
+    with pytest.raises(Unavailable):
+        await Prometheus(server.url).is_positive("x")
 
 
 @pytest.mark.parametrize("how", ["silent", "dripping"])

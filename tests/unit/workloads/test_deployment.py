@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lazaretto.domain.fields import Change, changes_to, extend_journal, read_journal, restoration
-from lazaretto.domain.identity import identity_of
+from lazaretto.domain.identity import frame_of, identity_of
 from lazaretto.domain.scene import Demand, Workload
 from lazaretto.kube.request import MERGE_PATCH
 from lazaretto.workloads.deployment import REPLICAS, DeploymentSurface, workload_of
@@ -153,7 +153,31 @@ def test_facts_of_a_deployment() -> None:
         identity=identity_of(TEMPLATE),
         images=("registry.example/bad:1", "envoy:2"),
         unpinned=("registry.example/bad:1", "envoy:2"),
+        tagged=(("serve", "registry.example/bad:1"), ("proxy", "envoy:2")),
+        frame=frame_of(TEMPLATE),
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "rolled_out"),
+    [
+        ({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2}, True),
+        ({"observedGeneration": 3, "replicas": 3, "updatedReplicas": 2}, False),
+        ({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2}, False),
+        ({"observedGeneration": 3}, False),
+        ({}, False),
+    ],
+    ids=["all are new", "an old one is left", "the controller has not seen it", "none", "no status yet"],
+)
+def test_whether_all_pods_are_of_the_present_template(status: Object, rolled_out: bool) -> None:
+    assert workload_of(deployment(status=status)).rolled_out is rolled_out
+
+
+def test_what_no_pod_can_tell_is_not_resolvable() -> None:
+    body = deployment()
+    assert workload_of(body).resolvable
+    body["spec"]["template"] = {"spec": {"containers": [{"name": "a", "image": "a:1", "args": ["hf://a/b@main"]}]}}
+    assert not workload_of(body).resolvable
 
 
 @pytest.mark.parametrize(
