@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from tests.cluster.audit import AuditLog
@@ -49,7 +49,8 @@ def play(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
     """The whole story, without a fault if there is no plan; fails if it does not come to its end."""
     before, ledger = scene.specs(), Ledger(place.audit, scene.namespace)
     outcome = Outcome()
-    with scene.watched(*WATCHED, "incidentdecisions") as watcher:
+    keeping = _restarted(place.operator) if plan and not plan.kills else nullcontext()
+    with keeping, scene.watched(*WATCHED, "incidentdecisions") as watcher:
         for phase, act in ((CONTAIN, _contain), (RELEASE, _release)):
             if plan is not None and plan.phase == phase:
                 with place.proxy.befallen(plan.make(scene.namespace)) as fault:
@@ -77,8 +78,7 @@ def _meet(plan: Plan, fault: Fault, scene: Scene, place: Place, *, act: object) 
         place.operator.kill()
         fault.end()
         place.operator.start()
-    with _restarted(place.operator):
-        _await(plan.phase, scene)
+    _await(plan.phase, scene)
     return max(0.0, time.monotonic() - (fault.over_at or time.monotonic()))
 
 
