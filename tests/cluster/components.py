@@ -152,8 +152,8 @@ def apiserver_flags(
             "audit-policy-file": layout.audit_policy,
             "audit-log-path": layout.audit_log,
             "audit-log-mode": "blocking",
-            # 0 means no rotation: positions in the file stay valid.
-            "audit-log-maxsize": 0,
+            # In MB, so never: a rotated file would make positions in it wrong. 0 would mean the default of 100 MB.
+            "audit-log-maxsize": 1_000_000,
             # 127.0.0.1 is no address that pods could reach, so none is published.
             "endpoint-reconciler-type": "none",
             "allow-privileged": "true",

@@ -83,7 +83,7 @@ def test_ten_thousand_models_that_do_not_exist_make_one_incident(
     """From a sender that is let in, in one request and in many at once; a true alert is among them and counts."""
     receiver, _ = besieged
     tag = f"Fake{uuid4().hex[:8]}"
-    fakes = [firing_alert(namespace, tag, ai_model=f"fake-{n}", ai_category="ModelTheft") for n in range(10_000)]
+    fakes = [firing_alert(namespace, tag, ai_model=f"fake-{n}", ai_category="PrivacyInference") for n in range(10_000)]
     true = firing_alert(namespace, "True")
     mark = control_plane.audit.mark()
     with bounded(receiver, grows=128 * MIB):

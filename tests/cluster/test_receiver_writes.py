@@ -68,6 +68,7 @@ def test_two_receivers_race_for_the_first_incident(
 def test_two_receivers_race_for_an_unmatched_incident(
     cluster: ClusterAccess, receiver: ReceiverProcess, tmp_path: Path
 ) -> None:
+    # What matches no model is kept by category, a bounded list of alerts for each: this one is this test's alone.
     tag = uuid4().hex
     payloads = [webhook_payload(firing_alert("nowhere", f"{tag}{n}", ai_category="ModelTheft")) for n in range(8)]
     with receiver_as_itself(cluster, tmp_path / "second") as second, ThreadPoolExecutor(16) as pool:

@@ -264,17 +264,18 @@ async def test_nobody_reads_logs_unasked(begin: Callable[..., Operator]) -> None
     assert "get pods/log" not in asked(await contained(begin()))
 
 
+def mount(world: World, *sources: Object) -> None:
+    """The bad workload's pods take files from there."""
+    volumes = [{"name": f"v{number}", **source} for number, source in enumerate(sources)]
+    world.change("Deployment", BAD, lambda body: body["spec"]["template"]["spec"].update(volumes=volumes))
+
+
 async def test_digests_of_config_maps_are_kept_where_the_policy_asks_for_them(
     begin: Callable[..., Operator],
 ) -> None:
     world = World()
     rule(world, configuration=True)
-
-    def configured(body: Any) -> None:
-        volumes = [{"name": each, "configMap": {"name": each}} for each in ("prompts", "gone")]
-        body["spec"]["template"]["spec"]["volumes"] = volumes
-
-    world.change("Deployment", BAD, configured)
+    mount(world, *({"configMap": {"name": each}} for each in ("prompts", "gone")))
     world.api.add(f"/api/v1/namespaces/{NAMESPACE}/configmaps/prompts", {"kind": "ConfigMap", "data": {"system": "x"}})
     world.report()
     await begin(world).settle()
@@ -288,12 +289,7 @@ async def test_digests_of_config_maps_are_kept_where_the_policy_asks_for_them(
 async def test_a_salted_digest_of_secrets_is_kept_where_the_policy_asks_for_it(begin: Callable[..., Operator]) -> None:
     world = World()
     rule(world, secrets=True)
-
-    def configured(body: Any) -> None:
-        volumes = [{"name": each, "secret": {"secretName": each}} for each in ("hub", "gone")]
-        body["spec"]["template"]["spec"]["volumes"] = volumes
-
-    world.change("Deployment", BAD, configured)
+    mount(world, *({"secret": {"secretName": each}} for each in ("hub", "gone")))
     world.api.add(f"/api/v1/namespaces/{NAMESPACE}/secrets/hub", {"kind": "Secret", "data": {"token": "aHVudGVyMg=="}})
     world.report()
     await begin(world).settle()

@@ -24,9 +24,9 @@ from lazaretto.engine.report import Reporter
 from lazaretto.engine.sentry import Watched
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store
+from lazaretto.engine.surfaces import ALL
 from lazaretto.engine.undo import Undo
 from lazaretto.errors import LazarettoError
-from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.resource import (
     CONFIG_MAPS,
@@ -42,8 +42,6 @@ from lazaretto.kube.resource import (
 )
 from lazaretto.kube.retry import RetryPolicy
 from lazaretto.kube.surface import Surface
-from lazaretto.traffic.registry import ROUTES, SERVICE
-from lazaretto.workloads.registry import SCALERS, WORKLOADS
 from tests.e2e.shapes import MODEL, Shape, attestation, incident, protection, workloads
 from tests.engine.faulty_line import FaultyLine
 from tests.engine.memory_api import CREATED, MemoryApi, Object
@@ -53,9 +51,7 @@ KEY: Key = (NAMESPACE, MODEL)
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 ONCE = RetryPolicy(deadline=0.0)
 PEOPLE = ("alice", "bob")
-SURFACES: Mapping[str, Surface] = {
-    s.resource.plural: s for s in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES), *OWNERS)
-}
+SURFACES: Mapping[str, Surface] = {surface.resource.plural: surface for surface in ALL}
 _TYPES: Mapping[str, ResourceType] = {
     t.kind: t
     for t in (

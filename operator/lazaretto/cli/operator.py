@@ -6,6 +6,7 @@ import argparse
 from contextlib import AsyncExitStack
 
 from lazaretto.cli import process
+from lazaretto.cli.metrics_flag import add_metrics_flag, metrics_address
 from lazaretto.engine.census import Census
 from lazaretto.engine.clock import SystemClock
 from lazaretto.engine.engine import Engine
@@ -24,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--liveness", default="", metavar="URL", help="serve liveness here, such as http://0.0.0.0:8080/healthz"
     )
-    parser.add_argument(
-        "--metrics-listen", default="", metavar="HOST:PORT", help="serve metrics here, under /metrics; default: nowhere"
-    )
+    add_metrics_flag(parser)
     parser.add_argument(
         "--prometheus-url",
         default="",
@@ -38,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the operator until it is told to stop."""
-    listen = Address.parse(args.metrics_listen, flag="--metrics-listen") if args.metrics_listen else None
+    listen = metrics_address(args)
     process.run(_run(args, listen))
     return 0
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from lazaretto.cli import process
+from lazaretto.cli.metrics_flag import add_metrics_flag, metrics_address
 from lazaretto.errors import ConfigurationError
 from lazaretto.kube.transport import connect
 from lazaretto.receiver.server import Receiver
@@ -33,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="where probes are answered (default %(default)s)",
     )
-    add(
-        "--metrics-listen", default="", metavar="HOST:PORT", help="serve metrics here, under /metrics; default: nowhere"
-    )
+    add_metrics_flag(parser)
     add(
         "--tokens-dir",
         type=Path,
@@ -89,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit status."""
     try:
-        listen = Address.parse(args.metrics_listen, flag="--metrics-listen") if args.metrics_listen else None
+        listen = metrics_address(args)
         process.run(_serve(settings_of(args), kubeconfig=args.kubeconfig, metrics=listen))
     except OSError as error:
         _log.error("cannot listen: %s", error)

@@ -18,6 +18,11 @@ def standing(holds: Iterable[Hold]) -> list[Hold]:
     return [hold for hold in holds if not hold.releasing]
 
 
+def all_stand(holds: Sequence[Hold]) -> bool:
+    """Whether something is held, and nothing of it is being released."""
+    return bool(holds) and not any(hold.releasing for hold in holds)
+
+
 def demand_of(holds: Sequence[Hold], *, workloads: Sequence[Workload]) -> Demand:
     """The union of what the holds demand of the workloads that exist now.
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lazaretto.api import reasons
+from lazaretto.domain.dns_label import is_dns_label
 from lazaretto.errors import InvalidInput
 
 FIELD = "spec.trafficQuery"
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 _QUOTES = "\"'`"
 
@@ -55,7 +55,7 @@ def traffic_query(expression: str, *, namespace: str, model: str, workload: str)
     """
     names = {"namespace": namespace, "model": model, "workload": workload}
     for variable, name in names.items():
-        if not _LABEL.fullmatch(name):
+        if not is_dns_label(name):
             raise InvalidInput(FIELD, name, f"the name of the {variable} is no DNS label, and does not go into a query")
     return "".join(_replaced(expression, names))
 

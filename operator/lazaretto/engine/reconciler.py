@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from lazaretto.api import Containment, reasons
 from lazaretto.domain.contest import Move
-from lazaretto.domain.demands import demand_of, pauses_gitops, standing
+from lazaretto.domain.demands import all_stand, demand_of, pauses_gitops, standing
 from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
@@ -160,7 +160,7 @@ class Reconciler:
         snapshots = self._collector.begin(current)
         containment = await self._journalled(current, scene=scene, demand=demand)
         current.journal = containment
-        releasing = len(standing(holds)) < len(holds) or not holds
+        releasing = not all_stand(holds)
         overtaken = await self._undo.overtaken(current.key, current.plans)
         if releasing and overtaken:
             raise Conflict(409, "held again since it was read", request=f"release of {known.name}")

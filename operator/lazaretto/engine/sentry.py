@@ -14,23 +14,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from lazaretto.engine.store import Key
+from lazaretto.engine.surfaces import ALL
 from lazaretto.errors import ApiError
-from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.resource import NETWORK_POLICIES, ResourceType
 from lazaretto.kube.surface import Object
-from lazaretto.traffic.registry import ROUTES, SERVICE
-from lazaretto.workloads.registry import SCALERS, WORKLOADS
 
 log = logging.getLogger(__name__)
 
 PAUSE = 1.0
 """Seconds between streams that end as soon as they begin."""
 MOST_STREAMS = 600
-_TYPES: dict[str, ResourceType] = {
-    surface.resource.kind: surface.resource
-    for surface in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES), *OWNERS)
-} | {NETWORK_POLICIES.kind: NETWORK_POLICIES}
+_TYPES: dict[str, ResourceType] = {surface.resource.kind: surface.resource for surface in ALL} | {
+    NETWORK_POLICIES.kind: NETWORK_POLICIES
+}
 
 
 class Watched(Protocol):

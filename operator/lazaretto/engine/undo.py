@@ -24,29 +24,26 @@ from dataclasses import dataclass, field, replace
 
 from lazaretto.api import Containment
 from lazaretto.domain.contest import Move
-from lazaretto.domain.demands import standing
+from lazaretto.domain.demands import all_stand
 from lazaretto.domain.fields import find_target
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.interference import interferences
 from lazaretto.engine.opposition import Opposition
 from lazaretto.engine.plan import ObjectPlan, plan_object
 from lazaretto.engine.store import Key
+from lazaretto.engine.surfaces import HELD
 from lazaretto.errors import ApiError, TooLarge
 from lazaretto.kube.annotation import is_aside
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.resource import CONTAINMENTS
 from lazaretto.kube.retry import RetryPolicy
 from lazaretto.kube.surface import Object, Surface, uid_of, version_of
-from lazaretto.traffic.registry import ROUTES, SERVICE
-from lazaretto.workloads.registry import SCALERS, WORKLOADS
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = RetryPolicy(per_try=1.0, deadline=1.0)
 """Whatever takes longer than that is no shortcut: the pass comes after it."""
-_SURFACES: Mapping[str, Surface] = {
-    s.resource.kind: s for s in (*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES))
-}
+_SURFACES: Mapping[str, Surface] = {surface.resource.kind: surface for surface in HELD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,8 @@ class Order:
 
     def undoing(self, obj: Object) -> ObjectPlan | None:
         """The plan that puts the object back; None if nothing was moved, or a pass has to see to it."""
-        holds, surface = self.journal.spec.holds, _SURFACES.get(str(obj.get("kind", "")))
-        if surface is None or not holds or len(standing(holds)) < len(holds):
+        surface = _SURFACES.get(str(obj.get("kind", "")))
+        if surface is None or not all_stand(self.journal.spec.holds):
             return None
         target = find_target(self.journal.spec.targets, uid_of(obj))
         try:

@@ -22,11 +22,11 @@ from urllib3.util.retry import Retry
 
 from lazaretto.api import AIIncident
 from lazaretto.api.aiincident import AlertEntry
+from lazaretto.domain.dns_label import is_dns_label
 from lazaretto.errors import Invalid, InvalidInput, Unavailable
 
 DEADLINE = 3.0
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _STATUS = re.compile("HTTP Status Code ([0-9]{3}) ")
 # The last three: an answer of another shape, from something that only looks like Prometheus.
@@ -54,7 +54,7 @@ class Prometheus:
         None if Prometheus knows none of them. Raises `Unavailable` when it does not answer in time.
         """
         namespace = incident.metadata.namespace
-        if not _NAMESPACE.fullmatch(namespace):
+        if not is_dns_label(namespace):
             return None
         found = await self._ask(f'ALERTS_FOR_STATE{{{self._namespace_label}="{namespace}"}}')
         return earliest(found, incident.spec.alerts)

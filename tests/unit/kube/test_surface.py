@@ -9,18 +9,18 @@ import pytest
 from lazaretto.domain.evidence import Level
 from lazaretto.domain.fields import ABSENT, Change
 from lazaretto.domain.scene import Demand
+from lazaretto.engine.surfaces import ALL
 from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube import surface
 from lazaretto.kube.annotation import ARGO_CD_SKIP
 from lazaretto.kube.flux import FluxHeld
 from lazaretto.kube.surface import Object, Proof, Surface
 from lazaretto.traffic.gateway import GRPC, HTTP
-from lazaretto.traffic.registry import ROUTES, SERVICE
-from lazaretto.workloads.registry import READERS, SCALERS, WORKLOADS
+from lazaretto.traffic.registry import ROUTES
+from lazaretto.workloads.registry import READERS
 from tests.unit.traffic.routes import SCENE, demand
 
-SURFACES: list[Surface] = [*(s for s, _ in WORKLOADS), *SCALERS, SERVICE, *(s for s, _ in ROUTES), *OWNERS]
-EVERY = pytest.mark.parametrize("found", SURFACES, ids=lambda s: s.resource.kind)
+EVERY = pytest.mark.parametrize("found", ALL, ids=lambda s: s.resource.kind)
 METADATA = {"namespace": "shop", "name": "chat", "uid": "u1", "generation": 4}
 CHANGES: dict[str, Change] = {
     "Deployment": Change("spec.replicas", 2, 0),
@@ -33,7 +33,7 @@ NOTHING = Change("rules/main/backends/Service:bad:80.weight", 1, 0)
 
 
 def test_every_kind_is_registered_once() -> None:
-    kinds = [s.resource.kind for s in SURFACES]
+    kinds = [s.resource.kind for s in ALL]
     assert kinds == [
         "Deployment",
         "HorizontalPodAutoscaler",
@@ -44,7 +44,7 @@ def test_every_kind_is_registered_once() -> None:
         "Application",
     ]
     assert set(READERS) == {"Deployment"}
-    assert [s for s in SURFACES if not isinstance(s, FluxHeld)] == list(OWNERS)
+    assert [s for s in ALL if not isinstance(s, FluxHeld)] == list(OWNERS)
     assert [s.inner for s, _ in ROUTES if isinstance(s, FluxHeld)] == [HTTP, GRPC]
 
 
@@ -75,7 +75,7 @@ def test_an_object_with_nothing_in_it_is_read_and_not_held(found: Surface, obj: 
 
 
 def test_each_concern_writes_under_its_own_name() -> None:
-    managers = {s.resource.kind: s.manager for s in SURFACES}
+    managers = {s.resource.kind: s.manager for s in ALL}
     assert managers == {
         "Deployment": "lazaretto-scale",
         "HorizontalPodAutoscaler": "lazaretto-autoscaler",
@@ -88,11 +88,11 @@ def test_each_concern_writes_under_its_own_name() -> None:
 
 
 def test_release_brings_workloads_back_first_and_what_syncs_them_last() -> None:
-    stages = sorted(SURFACES, key=lambda s: s.release_stage)
+    stages = sorted(ALL, key=lambda s: s.release_stage)
     kinds = [s.resource.kind for s in stages]
     traffic, scalers = ["Service", "HTTPRoute", "GRPCRoute"], ["HorizontalPodAutoscaler", "ScaledObject"]
     assert kinds == ["Deployment", *traffic, *scalers, "Application"]
-    assert len({s.release_stage for s in SURFACES}) == 4
+    assert len({s.release_stage for s in ALL}) == 4
 
 
 def test_what_an_object_says_of_itself() -> None:
