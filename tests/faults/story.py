@@ -69,9 +69,8 @@ def _meet(plan: Plan, fault: Fault, scene: Scene, place: Place, *, act: object) 
     """Seconds from the end of the fault to the end of the phase."""
     streams = isinstance(plan.where, str)
     if streams:
-        # Watches are opened when the process starts.
+        # Watches are opened when the process starts, which it is at once.
         place.operator.stop()
-        place.operator.start()
     act(scene)  # type: ignore[operator]
     assert fault.reached.wait(REACHED_SECONDS), f"{plan} never came"
     if plan.kills:
@@ -84,13 +83,13 @@ def _meet(plan: Plan, fault: Fault, scene: Scene, place: Place, *, act: object) 
 
 @contextmanager
 def _restarted(operator: OperatorProcess) -> Iterator[None]:
-    """An operator that ends by itself is started again, as a kubelet does."""
+    """An operator that ends is started again, as a kubelet does, and as often as it ends before it is ready."""
     over = threading.Event()
 
     def keep() -> None:
         while not over.wait(LOOK_SECONDS):
             if not operator.running:
-                operator.start()
+                operator.start(ready=False)
 
     keeper = threading.Thread(target=keep)
     keeper.start()

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from tests.faults.mutations import MUTATIONS
 from tests.faults.oracle import PROPERTIES
 from tests.faults.page import MARKER, PAGE
 from tests.faults.plans import FAILED, KILLED, STREAMED
@@ -22,6 +23,7 @@ def test_every_fault_has_its_row(fault: str) -> None:
     assert BROKEN not in row
 
 
-def test_every_property_is_explained() -> None:
+def test_every_property_and_every_mutation_is_explained() -> None:
     told, _, _ = PAGE.read_text().partition(MARKER)
     assert not [key for key, what in PROPERTIES.items() if f"| {key} | {what} |" not in told]
+    assert not [mutation.rule for mutation in MUTATIONS if f"| {mutation.rule} | {mutation.shown_by} |" not in told]
