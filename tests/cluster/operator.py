@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.cluster.process import free_ports
@@ -30,6 +30,7 @@ class OperatorProcess(LazarettoProcess):
         level: str = "info",
         sources: Path = SOURCES,
         log_format: str = "text",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describes the operator; `start` starts it.
 
@@ -40,6 +41,7 @@ class OperatorProcess(LazarettoProcess):
             level: Log level.
             sources: Folder of the package.
             log_format: Log lines for people (text) or for machines (json).
+            environment: More variables.
         """
         self.health_url = f"http://127.0.0.1:{free_ports(1)[0]}/healthz"
         arguments = [
@@ -47,7 +49,14 @@ class OperatorProcess(LazarettoProcess):
             *("--kubeconfig", str(kubeconfig), "--liveness", self.health_url),
             *flags,
         ]
-        super().__init__(root, name="operator", arguments=arguments, ready_url=self.health_url, sources=sources)
+        super().__init__(
+            root,
+            name="operator",
+            arguments=arguments,
+            ready_url=self.health_url,
+            sources=sources,
+            environment=environment,
+        )
 
     def freeze(self) -> None:
         """Stops the operator in its tracks (SIGSTOP): it holds its connections and does nothing."""

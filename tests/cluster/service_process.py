@@ -101,13 +101,20 @@ class LazarettoProcess(ServiceProcess):
     """`python -m lazaretto`, from the sources of this repository unless told otherwise."""
 
     def __init__(
-        self, root: Path, *, name: str, arguments: Sequence[str], ready_url: str, sources: Path = SOURCES
+        self,
+        root: Path,
+        *,
+        name: str,
+        arguments: Sequence[str],
+        ready_url: str,
+        sources: Path = SOURCES,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Describes the server; `arguments` are those of the command line."""
+        """Describes the server; `arguments` are those of the command line, `environment` has more variables."""
         super().__init__(
             root,
             name=name,
             argv=[sys.executable, "-m", "lazaretto", *arguments],
             ready_url=ready_url,
-            environment={"PYTHONPATH": str(sources), "PYTHONUNBUFFERED": "1"},
+            environment={"PYTHONPATH": str(sources), "PYTHONUNBUFFERED": "1", **(environment or {})},
         )

@@ -15,7 +15,8 @@ from typing import Any
 
 HELD_SECONDS = 60.0
 Matches = Callable[[str, str], bool]
-"""Method and path of a request."""
+"""Method and path of a request; a watch is no GET, but a `WATCH`."""
+WATCH = "WATCH"
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ MUTATIONS = (
         "engine/comparison.py",
         "            for kind in KINDS:\n                await self._compare(kind)",
         "            pass",
-        Plan("the first events lost", "aiincidents"),
+        Plan("the first event lost", "aiincidents"),
         "C",
     ),
 )

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tests.e2e.shapes import BAD, MODEL
-from tests.faults.faults import HELD_SECONDS, Cut, Fault, Held, HeldAfterwards, Late, Matches, Refused, Streamed, frame
+from tests.faults.faults import (
+    HELD_SECONDS,
+    WATCH,
+    Cut,
+    Fault,
+    Held,
+    HeldAfterwards,
+    Late,
+    Matches,
+    Refused,
+    Streamed,
+    frame,
+)
 
 CONTAIN, RELEASE = "contain", "release"
 
@@ -46,7 +58,7 @@ WRITES = (
 
 def writes_to(namespace: str) -> Matches:
     """Whether a request is any write in the namespace."""
-    return lambda method, path: method != "GET" and f"/namespaces/{namespace}/" in path
+    return lambda method, path: method not in ("GET", WATCH) and f"/namespaces/{namespace}/" in path
 
 
 Made = Callable[[Write, str], Fault]
@@ -95,11 +107,9 @@ def _twice(frames: Iterator[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def _none(frames: Iterator[bytes]) -> Iterator[bytes]:
-    """As through a connection that is dead at the other end, until something is sent."""
-    for _ in islice(frames, 3):
-        pass
-    yield from ()
+def _lost(frames: Iterator[bytes]) -> Iterator[bytes]:
+    """The stream goes on as if they had never been."""
+    yield from islice(frames, 1, None)
 
 
 _GONE = frame("ERROR", kind="Status", code=410, reason="Expired", message="too old resource version")
@@ -111,7 +121,7 @@ STREAMS: Mapping[str, Callable[[Matches], Fault]] = {
     "an event of unknown type": lambda matches: Streamed(matches, _ends_with(frame("NEWS", kind="Spaceship"))),
     "an event cut short": lambda matches: Streamed(matches, _cut_short),
     "every event twice": lambda matches: Streamed(matches, _twice),
-    "the first events lost": lambda matches: Streamed(matches, _none),
+    "the first event lost": lambda matches: Streamed(matches, _lost),
 }
 WATCHED = ("aiincidents", "incidentdecisions")
 
@@ -143,7 +153,7 @@ class Plan:
         """The fault, to be put into a proxy."""
         if isinstance(self.where, str):
             end = f"/{self.where}"
-            return STREAMS[self.fault](lambda method, path: method == "GET" and path.endswith(end))
+            return STREAMS[self.fault](lambda method, path: method == WATCH and path.endswith(end))
         return {**KILLS, **FAILURES}[self.fault](self.where, namespace)
 
 

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
-from tests.faults.faults import Answer, Fault
+from tests.faults.faults import WATCH, Answer, Fault
 
 F = TypeVar("F", bound=Fault)
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "keep-alive"})
@@ -96,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Forwards a request, unless a fault befalls it."""
         path = urlsplit(self.path).path
         faults = () if "dryRun=" in self.path else self.proxy.faults
-        fault = next((each for each in faults if each.befalls(self.command, path)), Fault(_nothing))
+        verb = WATCH if "watch=" in self.path else self.command
+        fault = next((each for each in faults if each.befalls(verb, path)), Fault(_nothing))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if (refusal := fault.before()) is not None:
             self._refuse(refusal)
@@ -104,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
         self.upstream.request(self.command, self.path, body=body or None, headers=headers)
         answer = self.upstream.getresponse()
-        if answer.chunked and "watch=" in self.path:
+        if answer.chunked and verb == WATCH:
             self._stream(answer, fault)
         else:
             self._whole(answer, fault)

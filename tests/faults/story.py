@@ -24,6 +24,7 @@ from tests.faults.proxy import Proxy
 
 REACHED_SECONDS = 30.0
 LOOK_SECONDS = 0.2
+STARTED_SECONDS = 2.0
 PEOPLE = ("alice", "bob")
 
 
@@ -67,10 +68,11 @@ def play(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
 
 def _meet(plan: Plan, fault: Fault, scene: Scene, place: Place, *, act: object) -> float:
     """Seconds from the end of the fault to the end of the phase."""
-    streams = isinstance(plan.where, str)
-    if streams:
-        # Watches are opened when the process starts, which it is at once.
+    if isinstance(plan.where, str):
+        # Watches are opened when the process starts, which it is at once. Meanwhile it reads all that there is.
         place.operator.stop()
+        assert fault.reached.wait(REACHED_SECONDS), f"{plan} never came"
+        time.sleep(STARTED_SECONDS)
     act(scene)  # type: ignore[operator]
     assert fault.reached.wait(REACHED_SECONDS), f"{plan} never came"
     if plan.kills:
