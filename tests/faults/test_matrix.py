@@ -6,7 +6,7 @@ without any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -22,7 +22,6 @@ from tests.faults.table import Line
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 AT_ONCE = 8
-Played = Mapping[Plan, Outcome]
 
 
 def parameters(plans: Sequence[Plan]) -> list[Any]:
@@ -30,29 +29,41 @@ def parameters(plans: Sequence[Plan]) -> list[Any]:
     return [pytest.param(p, id=str(p), marks=[] if p in EVERY_TIME else [pytest.mark.slow]) for p in plans]
 
 
+class Batches:
+    """Plays plans that kill nobody, several at once: each when the first of its batch is asked for."""
+
+    def __init__(self, plans: Sequence[Plan], stage: Stage, place: Place) -> None:
+        self._batches = [plans[first : first + AT_ONCE - 1] for first in range(0, len(plans), AT_ONCE - 1)]
+        self._stage = stage
+        self._place = place
+        self._played: dict[Plan, Outcome] = {}
+
+    def outcome(self, plan: Plan) -> Outcome:
+        """What became of a plan."""
+        if plan not in self._played:
+            self._play(next(batch for batch in self._batches if plan in batch))
+        return self._played[plan]
+
+    def _play(self, plans: Sequence[Plan]) -> None:
+        """Several, and beside them a model of which nothing goes wrong."""
+        names: list[Plan | None] = [None, *plans]
+        scenes = self._stage.build_all({str(plan): Shape() for plan in names})
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            beside, *outcomes = pool.map(lambda plan: attempt(plan, scenes[str(plan)], self._place), names)
+        for outcome in outcomes if beside.broken else ():
+            outcome.broken["I"] = str(beside.broken)
+        self._played |= dict(zip(plans, outcomes, strict=True))
+
+
 @pytest.fixture(scope="module")
-def played(stage: Stage, place: Place, request: pytest.FixtureRequest) -> Played:
-    """What became of every selected plan that kills nobody."""
+def batches(stage: Stage, place: Place, request: pytest.FixtureRequest) -> Batches:
+    """Of every selected plan that kills nobody."""
     wanted = [
         cast(Plan, item.callspec.params["plan"])
         for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and "played" in item.fixturenames
+        if isinstance(item, pytest.Function) and item.path == request.path and "batches" in item.fixturenames
     ]
-    found: dict[Plan, Outcome] = {}
-    for first in range(0, len(wanted), AT_ONCE - 1):
-        found |= _at_once(wanted[first : first + AT_ONCE - 1], stage, place)
-    return found
-
-
-def _at_once(plans: Sequence[Plan], stage: Stage, place: Place) -> Played:
-    """Several, and beside them a model of which nothing goes wrong."""
-    names: list[Plan | None] = [None, *plans]
-    scenes = stage.build_all({str(plan): Shape() for plan in names})
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        beside, *outcomes = pool.map(lambda plan: attempt(plan, scenes[str(plan)], place), names)
-    for outcome in outcomes if beside.broken else ():
-        outcome.broken["I"] = str(beside.broken)
-    return dict(zip(plans, outcomes, strict=True))
+    return Batches(wanted, stage, place)
 
 
 def accept(plan: Plan, outcome: Outcome, lines: list[Line]) -> None:
@@ -81,8 +92,8 @@ def test_these_are_all_writes_that_there_are(stage: Stage, place: Place) -> None
 
 
 @pytest.mark.parametrize("plan", parameters(FAILED))
-def test_a_write_fails(plan: Plan, played: Played, lines: list[Line]) -> None:
-    accept(plan, played[plan], lines)
+def test_a_write_fails(plan: Plan, batches: Batches, lines: list[Line]) -> None:
+    accept(plan, batches.outcome(plan), lines)
 
 
 @pytest.mark.parametrize("plan", parameters(KILLED))
