@@ -15,8 +15,8 @@ from typing import Any
 
 HELD_SECONDS = 60.0
 Matches = Callable[[str, str], bool]
-"""Method and path of a request; a watch is no GET, but a `WATCH`."""
-WATCH = "WATCH"
+"""Method and path of a request; a watch is no GET, but a `WATCH`, and a list that may be old is `CACHED`."""
+WATCH, CACHED = "WATCH", "CACHED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,10 @@ class Fault:
 
     def answered(self) -> None:
         """When the operator has the answer."""
+
+    def whole(self, address: str, body: bytes) -> bytes:
+        """What the operator gets of an answer; `address` is path and query."""
+        return body
 
     def frames(self, frames: Iterator[bytes]) -> Iterator[bytes]:
         """What the operator hears of a watch."""
@@ -172,6 +176,26 @@ class Late(Fault):
         if self._seconds >= HELD_SECONDS:
             raise ConnectionAbortedError("lost")
         return None
+
+
+class Stale(Fault):
+    """An API server that lags behind: for a while, each list from its cache shows what it showed at first."""
+
+    def __init__(self, matches: Matches, *, seconds: float) -> None:
+        """Lags from the first list that matches on."""
+        super().__init__(matches, times=1_000_000)
+        self._seconds = seconds
+        self._begun = 0.0
+        self._first: dict[str, bytes] = {}
+
+    def whole(self, address: str, body: bytes) -> bytes:
+        """See `Fault.whole`."""
+        with self._lock:
+            self._begun = self._begun or time.monotonic()
+            if time.monotonic() - self._begun > self._seconds:
+                self.end()
+                return body
+            return self._first.setdefault(address, body)
 
 
 class Streamed(Fault):

@@ -8,6 +8,7 @@ from itertools import islice
 
 from tests.e2e.shapes import BAD, MODEL
 from tests.faults.faults import (
+    CACHED,
     HELD_SECONDS,
     WATCH,
     Cut,
@@ -17,6 +18,7 @@ from tests.faults.faults import (
     Late,
     Matches,
     Refused,
+    Stale,
     Streamed,
     frame,
 )
@@ -58,16 +60,19 @@ WRITES = (
 
 def writes_to(namespace: str) -> Matches:
     """Whether a request is any write in the namespace."""
-    return lambda method, path: method not in ("GET", WATCH) and f"/namespaces/{namespace}/" in path
+    return lambda method, path: method not in ("GET", CACHED, WATCH) and f"/namespaces/{namespace}/" in path
 
 
 Made = Callable[[Write, str], Fault]
 """From the write that goes wrong, and the namespace."""
+TWICE = "killed before a write arrives, and before the next one"
+STALE = "cached lists stale for 5 s"
 
 KILLS: Mapping[str, Made] = {
     "killed before a write arrives": lambda write, ns: Held(write.matches(ns)),
     "killed when it was carried out, unanswered": lambda write, ns: Held(write.matches(ns), answered=True),
     "killed when it was answered": lambda write, ns: HeldAfterwards(write.matches(ns), writes=writes_to(ns)),
+    TWICE: lambda write, ns: Held(write.matches(ns)),
 }
 FAILURES: Mapping[str, Made] = {
     "409 Conflict": lambda write, ns: Refused(write.matches(ns), status=409, reason="Conflict"),
@@ -82,6 +87,7 @@ FAILURES: Mapping[str, Made] = {
     "connection cut": lambda write, ns: Cut(write.matches(ns), carried_out=False),
     "answer lost": lambda write, ns: Cut(write.matches(ns), carried_out=True),
     "1.5 s late": lambda write, ns: Late(write.matches(ns), seconds=1.5),
+    STALE: lambda write, ns: Stale(lambda method, path: method == CACHED and f"/namespaces/{ns}/" in path, seconds=5),
     "black hole": lambda write, ns: Late(write.matches(ns), seconds=HELD_SECONDS),
 }
 
@@ -157,13 +163,15 @@ class Plan:
         return {**KILLS, **FAILURES}[self.fault](self.where, namespace)
 
 
+_OPENING = tuple(next(write for write in WRITES if write.phase == phase) for phase in (CONTAIN, RELEASE))
+"""What concerns a whole phase, and no single write, is played once for each."""
 _RESTORING = next(write for write in WRITES if (write.phase, write.what) == (RELEASE, "workload"))
 KILLED = tuple(Plan(fault, write) for write in WRITES for fault in KILLS)
-FAILED = tuple(Plan(fault, write) for write in WRITES for fault in FAILURES)
+FAILED = tuple(Plan(fault, write) for write in WRITES for fault in FAILURES if fault != STALE or write in _OPENING)
 STREAMED = tuple(Plan(fault, kind) for kind in WATCHED for fault in STREAMS)
 EVERY_TIME = (
     *(p for p in KILLED if p.where == _RESTORING and p.fault == "killed when it was answered"),
-    *(p for p in FAILED if p.fault == "answer lost"),
+    *(p for p in FAILED if p.fault in ("answer lost", STALE)),
     *(p for p in STREAMED if p.fault == "410 Gone, five times" and p.where == "aiincidents"),
 )
 """What is part of every run of the tests; the rest takes long."""

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
-from tests.faults.faults import WATCH, Answer, Fault
+from tests.faults.faults import CACHED, WATCH, Answer, Fault
 
 F = TypeVar("F", bound=Fault)
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "keep-alive"})
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Forwards a request, unless a fault befalls it."""
         path = urlsplit(self.path).path
         faults = () if "dryRun=" in self.path else self.proxy.faults
-        verb = WATCH if "watch=" in self.path else self.command
+        verb = _verb(self.command, self.path)
         fault = next((each for each in faults if each.befalls(verb, path)), Fault(_nothing))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if (refusal := fault.before()) is not None:
@@ -114,6 +114,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _whole(self, answer: HTTPResponse, fault: Fault) -> None:
         body = answer.read()
+        if answer.status < 300:
+            body = fault.whole(self.path, body)
         fault.after()
         self._head(answer)
         self.send_header("Content-Length", str(len(body)))
@@ -145,6 +147,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the audit log has it all."""
+
+
+def _verb(method: str, address: str) -> str:
+    query = urlsplit(address).query.split("&")
+    if any(each.startswith("watch=") for each in query):
+        return WATCH
+    return CACHED if "resourceVersion=0" in query else method
 
 
 def _lines(answer: HTTPResponse) -> Iterator[bytes]:

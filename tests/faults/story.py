@@ -17,9 +17,9 @@ from tests.e2e.scene import Scene
 from tests.e2e.shapes import MODEL
 from tests.e2e.test_alert_to_containment import HELD
 from tests.e2e.watcher import WATCHED, Watcher
-from tests.faults.faults import Fault
+from tests.faults.faults import Fault, Held
 from tests.faults.oracle import Outcome, judge
-from tests.faults.plans import CONTAIN, RELEASE, Plan
+from tests.faults.plans import CONTAIN, RELEASE, TWICE, Plan, writes_to
 from tests.faults.proxy import Proxy
 
 REACHED_SECONDS = 30.0
@@ -78,9 +78,20 @@ def _meet(plan: Plan, fault: Fault, scene: Scene, place: Place, *, act: object) 
     if plan.kills:
         place.operator.kill()
         fault.end()
+        if plan.fault == TWICE:
+            _kill_again(scene, place)
         place.operator.start()
     _await(plan.phase, scene)
     return max(0.0, time.monotonic() - (fault.over_at or time.monotonic()))
+
+
+def _kill_again(scene: Scene, place: Place) -> None:
+    """Before whatever the restarted operator writes first."""
+    with place.proxy.befallen(Held(writes_to(scene.namespace))) as fault:
+        place.operator.start(ready=False)
+        assert fault.reached.wait(REACHED_SECONDS), "it wrote nothing more"
+        place.operator.kill()
+        fault.end()
 
 
 @contextmanager
