@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 from tests.cluster.access import answers
 from tests.cluster.process import ChildProcess
 
-_SOURCES = Path(__file__).parents[2] / "operator"
+SOURCES = Path(__file__).parents[2] / "operator"
 
 
 class ServiceProcess:
@@ -55,6 +55,11 @@ class ServiceProcess:
     def pid(self) -> int:
         """The pid of the running server."""
         return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process runs."""
+        return self._child.running
 
     @property
     def ready(self) -> bool:
@@ -98,7 +103,7 @@ class ServiceProcess:
 
 
 class LazarettoProcess(ServiceProcess):
-    """`python -m lazaretto`, from the sources of this repository."""
+    """`python -m lazaretto`, from the sources of this repository unless told otherwise."""
 
     def __init__(
         self,
@@ -107,6 +112,7 @@ class LazarettoProcess(ServiceProcess):
         name: str,
         arguments: Sequence[str],
         ready_url: str,
+        sources: Path = SOURCES,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describes the server; `arguments` are those of the command line, `environment` has more variables."""
@@ -115,5 +121,5 @@ class LazarettoProcess(ServiceProcess):
             name=name,
             argv=[sys.executable, "-m", "lazaretto", *arguments],
             ready_url=ready_url,
-            environment={"PYTHONPATH": str(_SOURCES), "PYTHONUNBUFFERED": "1", **(environment or {})},
+            environment={"PYTHONPATH": str(sources), "PYTHONUNBUFFERED": "1", **(environment or {})},
         )
