@@ -66,11 +66,6 @@ class ServiceProcess:
         """Whether the process runs and says that it is ready."""
         return self._child.running and answers(self._ready_url)
 
-    @property
-    def running(self) -> bool:
-        """Whether the process was started and has not ended."""
-        return self._child.running
-
     def start(self, *, ready: bool = True) -> None:
         """Starts the server unless it runs, and, unless told otherwise, waits until it is ready."""
         self._child.start()

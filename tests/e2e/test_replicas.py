@@ -21,11 +21,12 @@ from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.conftest import SYSTEM
 from tests.e2e.ledger import Ledger, named
-from tests.e2e.proxy import Proxy
 from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import OPERATOR, Scene, Stage, plain
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 from tests.e2e.watcher import Watcher
+from tests.faults.faults import WATCH, Held
+from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
 
@@ -238,8 +239,9 @@ def test_a_process_one_of_whose_watches_is_dead_ends(
         replicas.led_by(socket.gethostname())
         audit.wait_for(mark, matches=lambda r: (r.user, r.verb, r.resource) == (OPERATOR, "watch", "responsepolicies"))
         try:
-            with proxy.gated(lambda method, path: path.endswith("/responsepolicies")) as gate:
-                assert gate.reached.wait(60.0), "it never watched"
+            silent = Held(lambda verb, path: verb == WATCH and path.endswith("/responsepolicies"))
+            with proxy.befallen(silent):
+                assert silent.reached.wait(60.0), "it never watched"
                 begun = time.monotonic()
                 until(lambda: not process.running, what="the process ends")
                 print(f"\na watch that says nothing: ended after {time.monotonic() - begun:.1f} s")
