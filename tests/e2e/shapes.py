@@ -41,6 +41,10 @@ class Shape:
         opted_in: Whether the operator's account may act in the namespace.
         fenced: Whether the API server refuses what would undo a containment.
         isolating: Whether policies isolate compromised pods, keep one of them, and the ends of logs.
+        standby: Whether the good revision is at zero replicas.
+        pool: Name of the only node that both revisions run on, each pod with one of its accelerators; "" for any node and
+            no accelerators.
+        size: Replicas of the bad revision.
         model: More fields of the ProtectedModel's spec.
         policies: ResponsePolicies by name; the demo's two unless given.
     """
@@ -55,6 +59,9 @@ class Shape:
     opted_in: bool = True
     fenced: bool = True
     isolating: bool = False
+    standby: bool = False
+    pool: str = ""
+    size: int = 3
     model: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -63,6 +70,7 @@ def workloads(shape: Shape) -> list[Object]:
     """Deployments, Services, route and autoscaler."""
     found = [body for body in _demo("models.yaml") if _wanted(body, shape)]
     found = [_route(body, shape) if body["kind"] == "HTTPRoute" else body for body in found]
+    found = [_deployment(body, shape) if body["kind"] == "Deployment" else body for body in found]
     if not shape.route:
         # One Service in front of both revisions, as without a gateway.
         labels = {"app": MODEL}
@@ -130,6 +138,19 @@ def _wanted(body: Object, shape: Shape) -> bool:
     if body["kind"] == "HorizontalPodAutoscaler":
         return shape.autoscaler
     return not (shape.single and body["metadata"]["name"] == GOOD)
+
+
+def _deployment(body: Object, shape: Shape) -> Object:
+    spec: Object = body["spec"]
+    if body["metadata"]["name"] == BAD:
+        spec["replicas"] = shape.size
+    elif shape.standby:
+        spec["replicas"] = 0
+    if shape.pool:
+        pod = spec["template"]["spec"]
+        pod["nodeSelector"] = {"kubernetes.io/hostname": shape.pool}
+        pod["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": 1}}
+    return body
 
 
 def _route(body: Object, shape: Shape) -> Object:
