@@ -27,15 +27,31 @@ _GROUPS = {
     "grpcroutes": "apis/gateway.networking.k8s.io/v1",
     "scaledobjects": "apis/keda.sh/v1alpha1",
     "applications": "apis/argoproj.io/v1alpha1",
+    **dict.fromkeys(
+        ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings"), "apis/admissionregistration.k8s.io/v1"
+    ),
     "endpointslices": "apis/discovery.k8s.io/v1",
     **dict.fromkeys(("rolebindings", "roles", "clusterroles"), "apis/rbac.authorization.k8s.io/v1"),
-    **dict.fromkeys(("services", "pods", "events", "configmaps", "secrets", "serviceaccounts", "namespaces"), "api/v1"),
+    **dict.fromkeys(
+        (
+            "services",
+            "pods",
+            "events",
+            "configmaps",
+            "secrets",
+            "serviceaccounts",
+            "namespaces",
+            "nodes",
+            "resourcequotas",
+        ),
+        "api/v1",
+    ),
     **dict.fromkeys(
         ("aiincidents", "containments", "incidentdecisions", "modelrevisions", "protectedmodels", "responsepolicies"),
         _OWN,
     ),
 }
-_PLURALS = {"ResponsePolicy": "responsepolicies"}
+_PLURALS = {"ResponsePolicy": "responsepolicies", "MutatingAdmissionPolicy": "mutatingadmissionpolicies"}
 
 
 class RefusedError(RuntimeError):

@@ -42,8 +42,8 @@ class Shape:
         fenced: Whether the API server refuses what would undo a containment.
         isolating: Whether policies isolate compromised pods, keep one of them, and the ends of logs.
         standby: Whether the good revision is at zero replicas.
-        pool: Name of the only node that both revisions run on, each pod with one of its accelerators; "" for any node and
-            no accelerators.
+        pool: Name of the only node that both revisions run on, each pod with one of its accelerators; "" for any
+            node, and no accelerators.
         size: Replicas of the bad revision.
         model: More fields of the ProtectedModel's spec.
         policies: ResponsePolicies by name; the demo's two unless given.
