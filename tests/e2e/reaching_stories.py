@@ -37,7 +37,9 @@ def mute_node(admin: RawApi) -> None:
     """Makes the node that no kubelet speaks for."""
     amount = {"cpu": "64", "memory": "256Gi", "pods": "110"}
     metadata = {"name": MUTE, "labels": {"kubernetes.io/hostname": MUTE}}
-    admin.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": {"allocatable": amount}})
+    spec = {"taints": [{"key": "nobody", "effect": "NoSchedule"}]}
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": spec}
+    admin.create({**node, "status": {"capacity": amount, "allocatable": amount}})
 
 
 def retemplate(scene: Scene, change: Callable[[Object], object], *, attest: bool = False) -> None:

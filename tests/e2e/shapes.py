@@ -65,6 +65,12 @@ class Shape:
     model: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def known_good(self) -> str:
+        """The revision that could take over once the scene stands; "" if none could."""
+        running = any(each.get("reach", {}).get("plan") == "RunningOnly" for each in self.policies.values())
+        return ATTESTED if self.attested and not self.single and not (self.standby and running) else ""
+
 
 def workloads(shape: Shape) -> list[Object]:
     """Deployments, Services, route and autoscaler."""
@@ -159,6 +165,9 @@ def _route(body: Object, shape: Shape) -> Object:
     (rule,) = route["spec"]["rules"]
     if shape.single:
         rule["backendRefs"] = [b for b in rule["backendRefs"] if b["name"] != GOOD]
+    if shape.standby:
+        for backend in rule["backendRefs"]:
+            backend["weight"] = 0 if backend["name"] == GOOD else 100
     if shape.mirror:
         backend = {"name": BAD, "port": 80}
         filters: Sequence[Object] = [
