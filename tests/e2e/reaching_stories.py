@@ -200,7 +200,7 @@ def _admission(scene: Scene) -> None:
     """Admission that points the pods of the namespace to other weights."""
     name = f"reroute-{scene.namespace}"
     expression = (
-        "Object{spec: Object.spec{containers: object.spec.containers.map(c, Object.spec.containers.item{name: c.name, "
+        "Object{spec: Object.spec{containers: object.spec.containers.map(c, Object.spec.containers{name: c.name, "
         'image: "registry.example/other@sha256:' + "9" * 64 + '"})}}'
     )
     group = "admissionregistration.k8s.io"

@@ -14,7 +14,7 @@ from tests.engine.edits import replicas
 from tests.engine.journal_laws import assert_lawful
 from tests.engine.world import Operator, World
 
-MILD = {"category": "ModelDrift"}
+MILD: Mapping[str, Any] = {"category": "ModelDrift"}
 RAISE, STOP = f"Deployment/{GOOD}", f"Deployment/{BAD}"
 
 
@@ -52,7 +52,7 @@ CUT = [f"{BAD}: 0", "route: ", f"{GOOD}: 3", f"route: {GOOD}"]
     ],
 )
 async def test_the_plan_decides_the_order_and_a_release_goes_back(
-    plan: str, reported: Mapping[str, str], expected: list[str], begin: Callable[..., Operator]
+    plan: str, reported: Mapping[str, Any], expected: list[str], begin: Callable[..., Operator]
 ) -> None:
     operator = begin(standby(plan))
     world = operator.world

@@ -64,7 +64,7 @@ async def look(api: Api, current: Pass) -> None:
 
 def reached(current: Pass) -> list[Hold]:
     """Standing holds whose known-good workload does not serve yet."""
-    return [h for h in standing(current.triage.holds) if unfinished(h.reach) and h.known_good]
+    return [h for h in standing(current.triage.holds) if unfinished(h.reach)]
 
 
 def arrived(current: Pass) -> bool:
@@ -87,14 +87,14 @@ def told(evidence: Evidence, current: Pass, *, demand: Demand) -> Evidence:
     """What was read back, with what is still to come; a shift that failed is a problem as well."""
     for hold in reached(current):
         facts = current.reached.get(hold.incident_uid) or Facts(current.now, _severity(current, hold))
-        assert hold.reach is not None and hold.known_good is not None  # noqa: S101, PT018  # of what is reached
-        found = finding(hold.reach, facts, name=hold.known_good.workload.ref)
+        assert hold.reach is not None  # noqa: S101  # of what is reached
+        found = finding(hold.reach, facts, name=_name(hold))
         evidence = replace(evidence, traffic=found)
         if late(hold.reach, now=current.now):
             current.outcome.problems.append(Problem(reasons.SHIFT_FAILED, found.message))
         if demand.tolerated:
             names = ", ".join(w.ref for w in demand.tolerated)
-            text = f"{names} serves on until {hold.known_good.workload.ref} is ready"
+            text = f"{names} serves on until {_name(hold)} is ready"
             evidence = replace(evidence, contained=Finding("False", reasons.CONTAINING, text))
     return evidence
 
@@ -141,7 +141,8 @@ def _accepted(level: str, route: object) -> bool:
 
 
 async def _facts(api: Api, current: Pass, hold: Hold) -> Facts:
-    assert hold.known_good is not None and hold.reach is not None  # noqa: S101, PT018  # of what is reached
+    if hold.known_good is None:
+        return Facts(current.now, _severity(current, hold), beside=_beside(current, hold), trouble="not there yet")
     good = next((w for w in current.live.workloads if w.uid == hold.known_good.workload.uid), None)
     facts = Facts(current.now, _severity(current, hold), beside=_beside(current, hold), lost=_lost(current, hold, good))
     if good is None:
@@ -214,12 +215,12 @@ def _severity(current: Pass, hold: Hold) -> Severity:
 
 def _beside(current: Pass, hold: Hold) -> str:
     """Another hold, under which the compromised one may not serve on."""
-    assert hold.known_good is not None  # noqa: S101  # of what is reached
+    uid = hold.known_good.workload.uid if hold.known_good else ""
     for other in standing(current.triage.holds):
         if other.incident_uid == hold.incident_uid:
             continue
         warm = other.reach is not None and other.reach.cut_at is None and other.reach.phase != "Serving"
-        if not (warm and other.known_good and other.known_good.workload.uid == hold.known_good.workload.uid):
+        if not (warm and other.known_good and other.known_good.workload.uid == uid):
             return f"{other.incident} holds the model as well"
     return ""
 
@@ -264,3 +265,7 @@ def _images(pods: Sequence[Object]) -> Mapping[str, str]:
             if digest := image_digest(str(each.get("imageID") or "")):
                 found[str(each.get("name"))] = digest
     return found
+
+
+def _name(hold: Hold) -> str:
+    return hold.known_good.workload.ref if hold.known_good else "the known-good workload"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazaretto.api.containment import Hold
@@ -22,11 +22,13 @@ BAD = replace(workload("bad"), replicas=3)
 
 plans = st.sampled_from(("Auto", "WarmThenShift", "CutThenFree"))
 severities = st.sampled_from(("SEV1", "SEV2", "SEV3", "SEV4", "SEV5"))
-texts = st.sampled_from(("", "something"))
+# Mostly nothing is wrong: each of these ends a warm-up by itself, and its end is what most laws are about.
+texts = st.sampled_from(("", "", "", "", "", "", "something"))
+seen_severities = st.sampled_from(("SEV3", "SEV3", "SEV3", "SEV4", "SEV5", "SEV2", "SEV1"))
 seen = st.builds(
     Facts,
-    now=st.integers(0, 200).map(lambda s: NOON + timedelta(seconds=s)),
-    severity=severities,
+    now=st.integers(0, 90).map(lambda s: NOON + timedelta(seconds=s)),
+    severity=seen_severities,
     lost=texts,
     ready=st.integers(0, 4),
     compromised_pods=st.none() | st.integers(0, 2),
@@ -34,7 +36,8 @@ seen = st.builds(
     trouble=texts,
     beside=texts,
 )
-looks = st.lists(st.tuples(seen, st.booleans()), max_size=12)
+looks = st.lists(st.tuples(seen, st.booleans()), min_size=1, max_size=12)
+LAW = settings(deadline=None, max_examples=400)
 
 
 def begun(plan: Any, severity: Any, *, isolates: bool = False, stops: bool = True) -> Reach:
@@ -50,6 +53,7 @@ def hold(reach: Reach) -> Hold:
     return Hold.model_validate({**body, "reach": reach})
 
 
+@LAW
 @given(plans, severities, st.booleans(), st.booleans(), looks)
 def test_what_was_cut_is_never_uncut_and_nothing_serves_that_was_not_ready(
     plan: Any, severity: Any, isolates: bool, stops: bool, story: list[tuple[Facts, bool]]
