@@ -117,9 +117,9 @@ class RawApi:
         path = path_of(plural, namespace=namespace, name=name, subresource=subresource)
         return self._call("PATCH", f"{path}?fieldManager={manager}", body=change, kind=f"application/{kind}+json")
 
-    def delete(self, plural: str, *, namespace: str = "", name: str) -> None:
-        """Asks for an object to be deleted."""
-        self._call("DELETE", path_of(plural, namespace=namespace, name=name))
+    def delete(self, plural: str, *, namespace: str = "", name: str, at_once: bool = False) -> None:
+        """Asks for an object to be deleted; `at_once`: without waiting for whoever would end it."""
+        self._call("DELETE", path_of(plural, namespace=namespace, name=name) + "?gracePeriodSeconds=0" * at_once)
 
     def watch(self, plural: str, *, namespace: str) -> Stream:
         """Events of a collection, from its present objects on."""
