@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[2] / ".build" / "bench"
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
     """The nearest-rank percentile of the samples."""
     ordered = sorted(samples)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def keep(name: str, figures: Mapping[str, Any]) -> Path:
+    """Keep a run's figures as JSON, with the machine that they are from."""
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+    return path
+
+
+def machine() -> dict[str, Any]:
+    """What figures depend on: nothing that tells whose machine it is."""
+    return {
+        "architecture": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
 
 
 def summary(samples: Sequence[float]) -> dict[str, float]:
