@@ -44,8 +44,8 @@ unit: $(STAMP) ## Tests that need no control plane (seconds)
 	@$(PYTEST) -m "not cluster and not bench"
 
 test: lint binaries ## Everything that CI runs: lint, then tests on a real control plane
-	@echo "==> tests on a real control plane (about 15 minutes)"
-	@$(PYTEST) -m "not bench and not slow"
+	@echo "==> tests on real control planes, in two workers (about 15 minutes)"
+	@$(PYTEST) -n 2 --dist loadfile -m "not bench and not slow"
 
 e2e: binaries ## All end-to-end tests, the slow ones too
 	@$(PYTEST) -m "cluster and not bench" tests/e2e tests/demo

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.cluster.process import free_ports
@@ -29,6 +29,7 @@ class OperatorProcess(LazarettoProcess):
         flags: Sequence[str] = (),
         level: str = "info",
         log_format: str = "text",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describes the operator; `start` starts it.
 
@@ -38,6 +39,7 @@ class OperatorProcess(LazarettoProcess):
             flags: More flags of the subcommand.
             level: Log level.
             log_format: Log lines for people (text) or for machines (json).
+            environment: More variables.
         """
         self.health_url = f"http://127.0.0.1:{free_ports(1)[0]}/healthz"
         arguments = [
@@ -45,7 +47,7 @@ class OperatorProcess(LazarettoProcess):
             *("--kubeconfig", str(kubeconfig), "--liveness", self.health_url),
             *flags,
         ]
-        super().__init__(root, name="operator", arguments=arguments, ready_url=self.health_url)
+        super().__init__(root, name="operator", arguments=arguments, ready_url=self.health_url, environment=environment)
 
     def freeze(self) -> None:
         """Stops the operator in its tracks (SIGSTOP): it holds its connections and does nothing."""

@@ -95,12 +95,20 @@ class ServiceProcess:
 class LazarettoProcess(ServiceProcess):
     """`python -m lazaretto`, from the sources of this repository."""
 
-    def __init__(self, root: Path, *, name: str, arguments: Sequence[str], ready_url: str) -> None:
-        """Describes the server; `arguments` are those of the command line."""
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str,
+        arguments: Sequence[str],
+        ready_url: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describes the server; `arguments` are those of the command line, `environment` has more variables."""
         super().__init__(
             root,
             name=name,
             argv=[sys.executable, "-m", "lazaretto", *arguments],
             ready_url=ready_url,
-            environment={"PYTHONPATH": str(_SOURCES), "PYTHONUNBUFFERED": "1"},
+            environment={"PYTHONPATH": str(_SOURCES), "PYTHONUNBUFFERED": "1", **(environment or {})},
         )

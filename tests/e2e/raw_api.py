@@ -25,6 +25,7 @@ _GROUPS = {
     "horizontalpodautoscalers": "apis/autoscaling/v2",
     "httproutes": "apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "apis/gateway.networking.k8s.io/v1",
+    "customresourcedefinitions": "apis/apiextensions.k8s.io/v1",
     "scaledobjects": "apis/keda.sh/v1alpha1",
     "applications": "apis/argoproj.io/v1alpha1",
     "endpointslices": "apis/discovery.k8s.io/v1",

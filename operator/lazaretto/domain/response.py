@@ -142,6 +142,8 @@ def _unheld(case: Case, assessment: Assessment, choice: PolicyChoice) -> Verdict
         return Verdict(Step.RECORD, reasons.NO_TARGET, message, assessment, choice)
     if case.protected:
         return Verdict(Step.RECORD, reasons.NAMESPACE_PROTECTED, case.protected, assessment, choice, stalled=True)
+    if case.unreadable:
+        return Verdict(Step.RECORD, reasons.INVALID, case.unreadable, assessment, choice, stalled=True)
     if case.model is None:
         message = f"ProtectedModel {spec.target.model} does not exist in this namespace; create it to have this decided"
         return Verdict(Step.RECORD, reasons.MODEL_NOT_FOUND, message, assessment, choice, stalled=True)

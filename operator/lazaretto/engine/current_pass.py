@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lazaretto.api import AIIncident, Containment, reasons
+from lazaretto.api import AIIncident, Containment, ProtectedModel, reasons
 from lazaretto.api.containment import MOST_CUT_OFF, ContainmentSpec, Hold
 from lazaretto.api.responsepolicy import EvidenceRule
 from lazaretto.domain.contest import Move
 from lazaretto.domain.evidence import Evidence
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene, Workload
+from lazaretto.domain.text import SHORT, clean
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.gather import Live
@@ -78,8 +79,19 @@ def look_up(store: Store, key: Key) -> Known:
         store.policies_in(namespace),
         store.revisions_of(namespace, name),
         store.containment(namespace, name),
+        unreadable=_unreadable(store, namespace, name),
         switched_off=store.switched_off,
     )
+
+
+def _unreadable(store: Store, namespace: str, name: str) -> str:
+    """Which object that a decision on the model rests on is there and cannot be read, and what to do about it."""
+    # Without the journal nothing may be touched: it knows what was there before the first touch.
+    for kind in (Containment, ProtectedModel):
+        if error := store.unreadable.get((kind.facts.kind, namespace, name)):
+            what = f"{kind.facts.kind}/{name} is not as its kind asks ({clean(error, bound=SHORT)})"
+            return f"{what}; nothing is done before it is put right or removed"
+    return ""
 
 
 _AS_FAR_AS_IT_GOES = (
