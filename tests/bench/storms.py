@@ -64,7 +64,13 @@ class Result:
 
 
 async def throw(
-    cell: Cell, *, bench: Bench, client: BareClient, observer: Observer, namespaces: Sequence[str], probes: Sequence[str]
+    cell: Cell,
+    *,
+    bench: Bench,
+    client: BareClient,
+    observer: Observer,
+    namespaces: Sequence[str],
+    probes: Sequence[str],
 ) -> Result:
     """Throw it at fresh models, wait until all are contained, and count. `probes` are for critical incidents."""
     result = Result(cell)
@@ -76,7 +82,9 @@ async def throw(
     async with aiohttp.ClientSession(connector=connector) as sender, aiohttp.ClientSession() as other:
         began = time.perf_counter()
         sending = asyncio.create_task(_send_all(sender, bench, bodies, client=client, result=result))
-        critical = [asyncio.create_task(_critical(other, bench, observer, name, 0.15 * i)) for i, name in enumerate(probes)]
+        critical = [
+            asyncio.create_task(_critical(other, bench, observer, name, 0.15 * i)) for i, name in enumerate(probes)
+        ]
         concerned = sorted({alert["labels"]["namespace"] for alert in alerts})
         seen = [observer.contained(namespace, seconds=300) for namespace in concerned]
         result.contained = [moment - began for moment in await asyncio.gather(*seen)]
@@ -140,14 +148,20 @@ async def _lost(client: BareClient, alerts: Sequence[dict[str, Any]]) -> int:
         by_namespace.setdefault(item["metadata"]["namespace"], []).append(item)
     full = {name for name, items in by_namespace.items() if any(i["spec"].get("alertsTruncated") for i in items)}
     stored = {
-        (name, entry["fingerprint"]) for name, items in by_namespace.items() for i in items for entry in i["spec"]["alerts"]
+        (name, entry["fingerprint"])
+        for name, items in by_namespace.items()
+        for i in items
+        for entry in i["spec"]["alerts"]
     }
     places = ((alert["labels"]["namespace"], alert["fingerprint"]) for alert in alerts)
     return sum(place not in stored and place[0] not in full for place in places)
 
 
 def _footprints(bench: Bench) -> dict[str, Footprint]:
-    return {name: Footprint.of(process.pid) for name, process in (("operator", bench.operator), ("receiver", bench.receiver))}
+    return {
+        name: Footprint.of(process.pid)
+        for name, process in (("operator", bench.operator), ("receiver", bench.receiver))
+    }
 
 
 def _count(result: Result, bench: Bench, mark: Mark, *, before: dict[str, Footprint]) -> None:

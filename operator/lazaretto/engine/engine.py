@@ -27,6 +27,7 @@ from lazaretto.engine.bells import Bells
 from lazaretto.engine.clock import Clock, SystemClock
 from lazaretto.engine.collector import Collector
 from lazaretto.engine.comparison import Comparison
+from lazaretto.engine.courtesy import CourteousApi, Courtesy
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.onset import Lookup, Onset
 from lazaretto.engine.opposition import Opposition
@@ -50,6 +51,8 @@ from lazaretto.telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 
 WORKERS = 16
+CRITICAL_WORKERS = 4
+"""Beside the others, so that a storm cannot occupy all."""
 STATUS_WORKERS = 4
 SNAPSHOT_WORKERS = 4
 TICK = 10.0
@@ -90,8 +93,10 @@ class Engine:
         self._surveys: WorkQueue[Key] = WorkQueue()
         self._failures: dict[Key, int] = {}
         self._lost: dict[Key, int] = {}
-        self._statuses = StatusWriter(slow, self.store)
-        self._events = EventWriter(slow)
+        self._courtesy = Courtesy()
+        polite = CourteousApi(slow, self._courtesy)
+        self._statuses = StatusWriter(polite, self.store)
+        self._events = EventWriter(polite)
         self._opposition = Opposition(self._metrics)
         self._onset = Onset(onset, self.store, self._statuses) if onset else None
         self._bells = Bells(
@@ -105,9 +110,16 @@ class Engine:
         self._switch = Switch(self._watches, self.store, changed=self._bells.ring_open)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
-        self._survey = Survey(fast, self.store, self._statuses, clock=clock, surroundings=surroundings, traffic=traffic)
+        self._survey = Survey(
+            CourteousApi(fast, self._courtesy),
+            self.store,
+            self._statuses,
+            clock=clock,
+            surroundings=surroundings,
+            traffic=traffic,
+        )
         self._reconciler = Reconciler(
-            fast.with_policy(CONTAINMENT),
+            CourteousApi(fast.with_policy(CONTAINMENT), self._courtesy),
             self.store,
             Reporter(
                 self.store,
@@ -133,6 +145,7 @@ class Engine:
     def start(self) -> None:
         """Start the workers. Requires a running event loop."""
         jobs: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(WORKERS)]
+        jobs += [self._work(critical=True) for _ in range(CRITICAL_WORKERS)]
         jobs += [self._statuses.work() for _ in range(STATUS_WORKERS)]
         jobs += [self._collector.work() for _ in range(SNAPSHOT_WORKERS)]
         jobs += [
@@ -188,18 +201,19 @@ class Engine:
         self.store.protected[namespace] = "Lazaretto never acts in the namespace that it runs in"
         await asyncio.gather(self._admission.work(namespace), self._switch.work(namespace))
 
-    async def _work(self) -> None:
+    async def _work(self, *, critical: bool = False) -> None:
         await self._comparison.learned.wait()
         await self._switch.known.wait()
         while True:
-            key = await self._queue.take()
+            key = await self._queue.take(critical=critical)
             if pause := self._opposition.wait(key):
                 self._queue.done(key)
                 self._queue.add_after(key, pause, priority=URGENT)
                 continue
             self._opposition.begin(key)
             try:
-                delay = await self._reconciler.reconcile(key)
+                with self._courtesy.first(self._queue.is_critical(key)):
+                    delay = await self._reconciler.reconcile(key)
             except LazarettoError as error:
                 self._retry(key, error)
             except Exception:
