@@ -95,7 +95,7 @@ async def _state(bench: Bench) -> dict[str, Any]:
 async def _restarts(
     client: BareClient, sender: aiohttp.ClientSession, bench: Bench, observer: Observer, fresh: Iterator[str]
 ) -> dict[str, list[float]]:
-    """Seconds from the start of a killed operator until it is ready, and until an incident of meanwhile is contained."""
+    """Seconds from a killed operator's start until it is ready, and until an incident of meanwhile is contained."""
     ready: list[float] = []
     contained: list[float] = []
     for _ in range(RESTARTS):

@@ -39,7 +39,7 @@ def work(call: Callable[[], object], *, within: str = "lazaretto") -> int:
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """The b of the line through log cost = a + b log size that fits best: 1 is as much for each, 2 is each with each."""
+    """The b of cost = a * size**b that fits best: 1 is as much for each, 2 is each with each."""
     xs, ys = [math.log(size) for size in sizes], [math.log(max(cost, 1e-9)) for cost in costs]
     x, y = sum(xs) / len(xs), sum(ys) / len(ys)
     return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / sum((a - x) ** 2 for a in xs)

@@ -1,4 +1,4 @@
-"""What must not cost more for each when there are more: work counted in bytecodes, so that no machine's noise decides."""
+"""What must not cost more for each when there are more: work counted in bytecodes, which no noise changes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def _body(number: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "load", [reading, intake_of, intake_beside, choosing, recording, taking_in, deciding], ids=lambda load: load.__name__
+    "load",
+    [reading, intake_of, intake_beside, choosing, recording, taking_in, deciding],
+    ids=lambda load: load.__name__,
 )
 def test_twice_as_many_cost_twice_as_much(load: Callable[[int], Call]) -> None:
     load(SIZES[0])()

@@ -17,7 +17,6 @@ from lazaretto.engine.opposition import Opposition
 from lazaretto.engine.queue import CRITICAL, NORMAL, URGENT, WorkQueue
 from lazaretto.engine.store import Key, Store, key_of
 
-
 MORE_ALERTS = 1.0
 """Seconds until more alerts of an incident whose model is held are looked at."""
 
