@@ -14,14 +14,20 @@ _AT_ONCE = 16
 _STATUS = "application/merge-patch+json"
 
 
-async def fill(client: BareClient, *, pattern: dict[str, Any], namespaces: Sequence[str], count: int) -> int:
-    """Store `count` closed incidents like `pattern`, dealt out to the namespaces; the bytes of one, as listed."""
+async def fill(
+    client: BareClient, operator: BareClient, *, pattern: dict[str, Any], namespaces: Sequence[str], count: int
+) -> int:
+    """Store `count` closed incidents like `pattern`, dealt out to the namespaces; the bytes of a list of all.
+
+    `operator` has the one account that may write their status.
+    """
     gate = asyncio.Semaphore(_AT_ONCE)
     status = _closed(pattern)
 
     async def one(number: int) -> None:
         namespace = namespaces[number % len(namespaces)]
-        spec = copy.deepcopy(pattern["spec"])
+        # Only the receiver may say that they came by alert.
+        spec = copy.deepcopy(pattern["spec"]) | {"source": {"type": "Tool"}}
         for position, entry in enumerate(spec["alerts"]):
             entry["fingerprint"] = f"{number:012x}{position:04x}"
         # Numbers that the receiver will not come to.
@@ -35,7 +41,7 @@ async def fill(client: BareClient, *, pattern: dict[str, Any], namespaces: Seque
         path = f"{API}/namespaces/{namespace}/aiincidents"
         async with gate:
             await client.call("POST", path, body)
-            await client.call("PATCH", f"{path}/{name}/status", {"status": status}, content_type=_STATUS)
+            await operator.call("PATCH", f"{path}/{name}/status", {"status": status}, content_type=_STATUS)
 
     await asyncio.gather(*map(one, range(count)))
     return await listed_bytes(client)

@@ -26,6 +26,8 @@ class BareClient:
         config = yaml.safe_load(kubeconfig.read_text())
         self.server = config["clusters"][0]["cluster"]["server"]
         self._ssl = _context(config)
+        token = config["users"][0]["user"].get("token")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -52,7 +54,7 @@ class BareClient:
         """One call, and the answer as it came."""
         assert self._session is not None
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": content_type}
+        headers = {"Content-Type": content_type, **self._headers}
         async with self._session.request(method, self.server + path, data=data, headers=headers) as answer:
             text = await answer.read()
             if answer.status >= 300:

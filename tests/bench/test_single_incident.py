@@ -60,7 +60,8 @@ async def _measure(bench: Bench) -> dict[str, list[float]]:
         gc.disable()  # a collection of this process is none of the measured
         for _ in range(RUNS):
             await floor_block(client, bench, series[FLOOR], count=BLOCK)
-            for part in random.sample(parts := _parts(), len(parts)):
+            parts = _parts()
+            for part in random.sample(list(parts), len(parts)):
                 await _part(part, bench, client, observer, names=[fresh.pop() for _ in range(parts[part])], to=series)
             print(f"{INCIDENTS - len(fresh)} of {INCIDENTS}", flush=True)
         gc.enable()

@@ -52,7 +52,10 @@ async def _measure(bench: Bench) -> dict[str, Any]:
         without = await _state(bench)
         without["restart"] = await _restarts(client, sender, bench, observer, fresh)
         began = time.monotonic()
-        size = await fill(client, pattern=pattern, namespaces=list(map(_model, range(MODELS))), count=STORED)
+        account = bench.plane.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
+        async with BareClient(account) as operator:
+            names = list(map(_model, range(MODELS)))
+            size = await fill(client, operator, pattern=pattern, namespaces=names, count=STORED)
         print(f"stored {STORED} incidents, {size} bytes, in {time.monotonic() - began:.0f} s", flush=True)
         bench.operator.stop()
         bench.operator.start()

@@ -90,7 +90,8 @@ async def _measure(bench: Bench) -> tuple[list[float], list[Result]]:
 
 async def _idle(bench: Bench, client: BareClient, glass: BareClient, observer: Observer) -> list[float]:
     """The same critical incidents, one after the other, with nothing beside them."""
-    loop, samples = asyncio.get_running_loop(), []
+    loop = asyncio.get_running_loop()
+    samples: list[float] = []
     async with aiohttp.ClientSession() as sender:
         while len(samples) < IDLE:
             probes = list(map(_probe, range(min(PROBES, IDLE - len(samples)))))
