@@ -51,8 +51,7 @@ e2e: binaries ## All end-to-end tests, the slow ones too
 	@$(PYTEST) -m "cluster and not bench" tests/e2e tests/demo
 
 bench: binaries ## Measure incidents, storms and a long past, and write docs/reference/performance.md (under 30 minutes)
-	@$(PYTEST) -m bench -s --timeout=3600 tests/bench
-	@$(BIN)/python -m tests.bench
+	@$(PYTEST) -m bench -s --timeout=3600 tests/bench; found=$$?; $(BIN)/python -m tests.bench; exit $$found
 
 demo: binaries ## Show an alert contain a model, and two people release it (KEEP=1 leaves it running)
 	@$(BIN)/python -m tests.demo

@@ -25,7 +25,9 @@ from tests.bench.storms import Cell, Result, Shape, throw
 MODELS = setting("STORM_MODELS", 100)
 ALERTS = setting("STORM_ALERTS", 10_000)
 IDLE = setting("STORM_IDLE", 30)
-PROBES = 10
+PROBES = setting("STORM_PROBES", 10)
+MOST_WRITES = 100
+"""For one model. An incident takes 64 alerts, and each may have come by itself."""
 RUNS = setting("STORM_RUNS", 1)
 _SHAPES: tuple[Shape, ...] = ("fat", "small", "twins")
 
@@ -62,7 +64,7 @@ def test_storms_lose_nothing_and_cost_what_their_models_cost(bench: Bench) -> No
     assert [r.cell for r in results if r.lost or r.early] == []
     for result in results:
         concerned = result.cell.models + len(result.critical)
-        assert sum(result.writes.values()) <= 60 * concerned, (result.cell, result.writes)
+        assert sum(result.writes.values()) <= MOST_WRITES * concerned, (result.cell, result.writes)
 
 
 async def _measure(bench: Bench) -> tuple[list[float], list[Result]]:
