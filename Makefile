@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup binaries lint format unit test e2e bench demo demo-down cluster cluster-down crds lock clean
+.PHONY: help setup binaries lint format unit test e2e faults bench demo demo-down cluster cluster-down crds lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ test: lint binaries ## Everything that CI runs: lint, then tests on a real contr
 
 e2e: binaries ## All end-to-end tests, the slow ones too
 	@$(PYTEST) -m "cluster and not bench" tests/e2e tests/demo
+
+faults: binaries ## Every write and watch goes wrong in every way, and the table of it (40 minutes)
+	@LAZARETTO_FAULTS_RESULTS=build/faults.json $(PYTEST) tests/faults
+	@$(BIN)/python -m tests.faults build/faults.json
 
 bench: binaries ## Measure incidents, storms and a long past, and write docs/reference/performance.md (under 30 minutes)
 	@$(PYTEST) -m bench -s --timeout=3600 tests/bench; found=$$?; $(BIN)/python -m tests.bench; exit $$found

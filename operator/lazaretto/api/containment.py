@@ -23,6 +23,7 @@ from lazaretto.api.meta import (
     Timestamp,
     Uid,
 )
+from lazaretto.api.reach import Reach
 from lazaretto.api.references import ServiceReference, WorkloadIdentity
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 
@@ -86,6 +87,7 @@ class Hold(ApiModel):
             "duration(self.approvalsExpire) <= duration(oldSelf.approvalsExpire)",
             "the time for which an approval counts only gets shorter",
         ),
+        Rule("!has(oldSelf.reach) || has(self.reach)", "what is known of a cut is not forgotten while the hold stands"),
     )
 
     incident: Name
@@ -96,8 +98,10 @@ class Hold(ApiModel):
     """ModelRevisions that these workloads ran when the hold began."""
     known_good: KnownGood | None = None
     """Where traffic goes."""
+    reach: Reach | None = None
+    """How the known-good workload is brought up, if it was not ready when the hold began."""
     fallback: ServiceReference | None = None
-    """Where traffic goes if no revision is known to be good."""
+    """Where traffic goes if no revision is known to be good, and until one that is brought up is ready."""
     blocked_images: Annotated[list[ImageDigest], Field(max_length=MOST_IMAGES), Atomic()] = []
     """Digests of images with which no pod is started in the namespace."""
     shift_traffic: bool = True

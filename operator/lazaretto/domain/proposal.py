@@ -6,10 +6,13 @@ from dataclasses import asdict, dataclass
 
 from lazaretto.api import reasons
 from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood
+from lazaretto.api.reach import Reach
 from lazaretto.api.responsepolicy import ResponsePolicy
+from lazaretto.api.taxonomy import Severity
 from lazaretto.domain.approvals import Terms
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis
+from lazaretto.domain.reach import begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Proposal:
     text: str
 
 
-def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: Terms) -> Proposal:
+def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: Terms, severity: Severity) -> Proposal:
     """The hold that `policy` asks for on what `diagnosis` found, to be released on `terms`."""
     target = case.incident.spec.target
     named = diagnosis.compromised and target is not None and target.revision
@@ -43,6 +46,10 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         if fallback is None:
             message = f"no revision is known to be good ({diagnosis.why_not}), and the model names no fallback Service"
             return Proposal(None, reasons.NO_FALLBACK, message)
+    reach = _reach(case, policy, diagnosis, severity=severity)
+    if reach is not None and case.model is not None:
+        # What answers until it is ready; the policy did not ask for an outage.
+        fallback = case.model.spec.fallback
     bad = {w.identity for w in diagnosis.compromised}
     hold = Hold(
         incident=case.incident.metadata.name,
@@ -52,6 +59,7 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         known_good=KnownGood(revision=good.revision.metadata.name, workload=good.workload.identified)
         if good and good.revision
         else None,
+        reach=reach,
         fallback=fallback,
         blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
         shift_traffic=policy.spec.actions.shift_traffic,
@@ -65,6 +73,21 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
     return Proposal(hold, "", _describe(hold, why_not=diagnosis.why_not))
 
 
+def _reach(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, severity: Severity) -> Reach | None:
+    actions = policy.spec.actions
+    if diagnosis.known_good is None or not actions.shift_traffic:
+        return None
+    return begin(
+        policy.spec.reach,
+        good=diagnosis.known_good.workload,
+        bad=diagnosis.compromised,
+        severity=severity,
+        isolates=actions.isolate,
+        stops=actions.scale_to_zero,
+        now=case.now,
+    )
+
+
 def _blocked(diagnosis: Diagnosis) -> list[str]:
     """Images of compromised workloads, without those that the known-good revision runs as well."""
     good = diagnosis.known_good.workload.image_digests if diagnosis.known_good else frozenset()
@@ -75,7 +98,9 @@ def _blocked(diagnosis: Diagnosis) -> list[str]:
 def _describe(hold: Hold, *, why_not: str) -> str:
     bad = ", ".join(w.ref for w in hold.compromised)
     parts = []
-    if hold.shift_traffic and hold.known_good:
+    if hold.reach and hold.known_good:
+        parts.append(_reaching(hold.reach, bad=bad, good=hold.known_good))
+    elif hold.shift_traffic and hold.known_good:
         parts.append(f"move traffic from {bad} to {hold.known_good.workload.name} ({hold.known_good.revision})")
     elif hold.shift_traffic and hold.fallback:
         parts.append(f"move traffic from {bad} to fallback Service/{hold.fallback.name}: no known-good ({why_not})")
@@ -92,3 +117,10 @@ def _describe(hold: Hold, *, why_not: str) -> str:
     if hold.pause_gitops:
         parts.append("pause Flux and Argo CD where they own what is held")
     return "; ".join(parts)
+
+
+def _reaching(reach: Reach, *, bad: str, good: KnownGood) -> str:
+    up = f"scale {good.workload.name} ({good.revision}) up to {reach.replicas}"
+    if reach.cut_at is None:
+        return f"{up} beside {bad}, and move traffic to it when it is ready (WarmThenShift)"
+    return f"cut traffic to {bad}, {up} when its pods are gone, and move traffic there ({reach.cut_because})"

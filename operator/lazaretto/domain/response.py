@@ -159,7 +159,8 @@ def _unheld(case: Case, assessment: Assessment, choice: PolicyChoice) -> Verdict
 def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, choice: PolicyChoice) -> Verdict:
     mode = policy.spec.mode
     diagnosis = _diagnose(case, policy)
-    proposal = propose(case, policy, diagnosis, terms=_release(case, assessment, choice).terms)
+    terms = _release(case, assessment, choice).terms
+    proposal = propose(case, policy, diagnosis, terms=terms, severity=assessment.severity)
     hold = proposal.hold
     plan = proposal.text
 
@@ -215,5 +216,7 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
         held=case.held_workloads,
         revisions=case.revisions,
         revoked=case.revoked,
-        criteria=criteria_of(policy.spec.known_good, model=case.model, category=spec.category, began=began),
+        criteria=criteria_of(
+            policy.spec.known_good, model=case.model, category=spec.category, began=began, reach=policy.spec.reach
+        ),
     )

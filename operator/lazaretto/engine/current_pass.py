@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,6 +11,7 @@ from lazaretto.api.containment import MOST_CUT_OFF, ContainmentSpec, Hold
 from lazaretto.api.responsepolicy import EvidenceRule
 from lazaretto.domain.contest import Move
 from lazaretto.domain.evidence import Evidence
+from lazaretto.domain.reach import Facts
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.domain.text import SHORT, clean
@@ -41,6 +42,8 @@ class Pass:
     """What cannot be held, and why."""
     outcome: Outcome = field(default_factory=Outcome)
     evidence: Evidence | None = None
+    reached: Mapping[str, Facts] = field(default_factory=dict)
+    """By incident uid: what was seen of known-good workloads that are brought up."""
     isolated: Isolated = field(default_factory=Isolated)
     back: Comeback | None = None
     contested: str | None = None

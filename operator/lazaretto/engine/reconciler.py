@@ -32,7 +32,8 @@ from lazaretto.engine.opposition import Opposition, Writes, unfinished
 from lazaretto.engine.orphans import orphans
 from lazaretto.engine.plan import gone, plan
 from lazaretto.engine.proof import prove
-from lazaretto.engine.release import comeback, marked, pruned, waiting_for
+from lazaretto.engine.reaching import arrived, busy, coming_back, look, reached, told
+from lazaretto.engine.release import marked, pruned, waiting_for
 from lazaretto.engine.report import Reporter
 from lazaretto.engine.sentry import Watched
 from lazaretto.engine.standing import standings
@@ -51,6 +52,7 @@ SOON = 0.15
 WAITING = 1.0
 STALLED = 10.0
 """What a person mends - a right, a workload, a revision that has soaked - rings no bell."""
+LATER = 5.0
 NEVER = None
 
 
@@ -156,7 +158,10 @@ class Reconciler:
         if not holds and known.containment is None:
             self._forget(current.key)
             return NEVER
+        await look(self._api, current)
         scene, demand = await self._plan(current)
+        if arrived(current):
+            scene, demand = await self._plan(current)
         snapshots = self._collector.begin(current)
         containment = await self._journalled(current, scene=scene, demand=demand)
         current.journal = containment
@@ -168,7 +173,7 @@ class Reconciler:
         moves = self._moves(current, overtaken=overtaken)
         writes: Writes = [(p, p.changes) for p in current.plans if p.changes and p.uid not in overtaken]
         if releasing:
-            current.back = comeback(current.plans, live=current.live, containment=containment)
+            current.back = await coming_back(self._api, current, containment)
             writes += current.back.writes
         refused = await self._write(current, writes, undoing=bool(moves), snapshots=snapshots)
         self._collector.submit(snapshots, current)
@@ -226,7 +231,9 @@ class Reconciler:
         policies = self._policies()
         evidence, fenced = await asyncio.gather(proving, prove_fence(self._api, current.plans, policies=policies))
         current.evidence = evidence.behind(fenced).beside(current.isolated.finding, kept=current.isolated.kept)
+        current.evidence = told(current.evidence, current, demand=demand)
         delay = NEVER if settled(evidence) and not current.outcome.problems else WAITING
+        delay = (WAITING if busy(current) else LATER) if reached(current) else delay
         if fenced.status != "True" and current.young:
             # A hold takes effect in admission some milliseconds after it was stored.
             delay = WAITING

@@ -213,7 +213,8 @@ class Survey:
         namespace, name = model.metadata.namespace, model.metadata.name
         policy = leading_policy(self._store.policies_in(namespace), model=model)
         rule = policy.spec.known_good if policy else None
-        criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model)
+        reach = policy.spec.reach if policy else None
+        criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model, reach=reach)
         revisions = self._store.revisions_of(namespace, name)
         judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria) for w in workloads]
         return _Candidates(judged, rank(judged, criteria=criteria))
@@ -235,5 +236,11 @@ def _observed(candidate: Candidate, confidences: Mapping[str, DigestConfidence])
         replicas=workload.replicas,
         ready=workload.ready,
         digest_confidence=confidences.get(workload.identity, ""),
-        takes_over=(f"no: {candidate.refused}" if candidate.refused else f"yes: {candidate.reason}")[:1024],
+        takes_over=_takes_over(candidate)[:1024],
     )
+
+
+def _takes_over(candidate: Candidate) -> str:
+    if candidate.refused:
+        return f"no: {candidate.refused}"
+    return f"yes: {candidate.reason}" if candidate.workload.serves else f"yes, once scaled up: {candidate.reason}"
