@@ -22,6 +22,7 @@ from lazaretto.domain.evidence import Finding
 from lazaretto.engine.bells import Bells
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.collector import Collector
+from lazaretto.engine.courtesy import CourteousApi, Courtesy
 from lazaretto.engine.ending import ended
 from lazaretto.engine.event_writer import EventWriter
 from lazaretto.engine.onset import Lookup, Onset
@@ -45,6 +46,8 @@ from lazaretto.telemetry.metrics import Metrics
 log = logging.getLogger(__name__)
 
 WORKERS = 16
+CRITICAL_WORKERS = 4
+"""Beside the others, so that a storm cannot occupy all."""
 STATUS_WORKERS = 4
 SNAPSHOT_WORKERS = 4
 TICK = 10.0
@@ -94,8 +97,10 @@ class Term:
         self._surveys: WorkQueue[Key] = WorkQueue()
         self._failures: dict[Key, int] = {}
         self._lost: dict[Key, int] = {}
-        self._statuses = StatusWriter(slow, store)
-        self._events = EventWriter(slow)
+        self._courtesy = Courtesy()
+        polite = CourteousApi(slow, self._courtesy)
+        self._statuses = StatusWriter(polite, store)
+        self._events = EventWriter(polite)
         self._opposition = Opposition(metrics)
         self._onset = Onset(onset, store, self._statuses) if onset else None
         self.bells = Bells(store, self._queue, surveys=self._surveys, opposition=self._opposition, onset=self._onset)
@@ -104,9 +109,16 @@ class Term:
         self._collector = Collector(fast, slow, clock=clock, ring=self._queue.add)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
-        self._survey = Survey(fast, store, self._statuses, clock=clock, surroundings=surroundings, traffic=traffic)
+        self._survey = Survey(
+            CourteousApi(fast, self._courtesy),
+            store,
+            self._statuses,
+            clock=clock,
+            surroundings=surroundings,
+            traffic=traffic,
+        )
         self._reconciler = Reconciler(
-            fast.with_policy(CONTAINMENT),
+            CourteousApi(fast.with_policy(CONTAINMENT), self._courtesy),
             store,
             Reporter(store, self._statuses, self._events, clock=clock, metrics=metrics, limited=self.bells.limited),
             clock=clock,
@@ -123,6 +135,7 @@ class Term:
     def start(self) -> None:
         """Start the workers, with everything that is open in the queues. Requires a running event loop."""
         jobs: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(WORKERS)]
+        jobs += [self._work(critical=True) for _ in range(CRITICAL_WORKERS)]
         jobs += [self._statuses.work() for _ in range(STATUS_WORKERS)]
         jobs += [self._collector.work() for _ in range(SNAPSHOT_WORKERS)]
         jobs += [self._events.work(), self._survey_work(), self._tick(), self._survey_all()]
@@ -139,17 +152,18 @@ class Term:
         await ended(self._tasks)
         await self._sentry.stop()
 
-    async def _work(self) -> None:
+    async def _work(self, *, critical: bool = False) -> None:
         await self._learned()
         while True:
-            key = await self._queue.take()
+            key = await self._queue.take(critical=critical)
             if pause := self._opposition.wait(key):
                 self._queue.done(key)
                 self._queue.add_after(key, pause, priority=URGENT)
                 continue
             self._opposition.begin(key)
             try:
-                delay = await self._reconciler.reconcile(key)
+                with self._courtesy.first(self._queue.is_critical(key)):
+                    delay = await self._reconciler.reconcile(key)
             except LazarettoError as error:
                 self._retry(key, error)
             except Exception:

@@ -32,6 +32,9 @@ class Api(Protocol):
     ) -> Objects:
         """All objects of a collection, page by page; `cached` ones may be older than the newest write."""
 
+    async def count(self, resource: ResourceType) -> int:
+        """How many objects a collection has, without reading them."""
+
     async def create(self, resource: ResourceType, body: Body, *, namespace: str, manager: str) -> Object:
         """Create an object. Raises `AlreadyExists`, also when an earlier try was stored unnoticed."""
 
@@ -99,6 +102,12 @@ class ApiServer:
             token = str(metadata.get("continue") or "")
             if not token:
                 return items, str(metadata.get("resourceVersion") or "")
+
+    async def count(self, resource: ResourceType) -> int:
+        """See `Api.count`."""
+        page = await self._send(requests.list_objects(resource, limit=1))
+        remaining = (page.get("metadata") or {}).get("remainingItemCount") or 0
+        return len(page.get("items") or ()) + int(remaining)
 
     async def create(self, resource: ResourceType, body: Body, *, namespace: str, manager: str) -> Object:
         """See `Api.create`."""
