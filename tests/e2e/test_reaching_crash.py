@@ -13,11 +13,12 @@ import pytest
 from tests.cluster.access import ClusterAccess
 from tests.cluster.operator import OperatorProcess
 from tests.e2e.conftest import SYSTEM
-from tests.e2e.proxy import Proxy
 from tests.e2e.reaching_stories import MILD, policies, served
 from tests.e2e.scene import Scene, Stage
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 from tests.e2e.test_crash import HELD_SECONDS, Moment
+from tests.faults.faults import Held
+from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
 
@@ -77,7 +78,7 @@ def proxied(
 def test_operator_killed_when(name: str, scenes: dict[str, Scene], proxied: tuple[OperatorProcess, Proxy]) -> None:
     (plan, moment), scene, (operator, proxy) = MOMENTS[name], scenes[name], proxied
     before = scene.specs()
-    with proxy.gated(moment.matches, answered=moment.answered) as gate:
+    with proxy.befallen(Held(moment.matches, answered=moment.answered)) as gate:
         thread = threading.Thread(target=lambda: scene.report(category=MILD))
         thread.start()
         assert gate.reached.wait(HELD_SECONDS), "the moment never came"
