@@ -80,10 +80,10 @@ def proxied(
 def test_operator_killed_when(name: str, scenes: dict[str, Scene], proxied: tuple[OperatorProcess, Proxy]) -> None:
     (plan, moment), scene, (operator, proxy) = MOMENTS[name], scenes[name], proxied
     before = scene.specs()
-    with proxy.befallen(Held(moment.matches, answered=moment.answered)) as gate:
+    with proxy.befallen(Held(moment.matches, answered=moment.answered)) as fault:
         thread = threading.Thread(target=lambda: scene.report(category=MILD))
         thread.start()
-        assert gate.reached.wait(HELD_SECONDS), "the moment never came"
+        assert fault.reached.wait(HELD_SECONDS), "the moment never came"
         operator.kill()
         thread.join()
     begun: Any = scene.read("containments", MODEL)["spec"]["holds"][0]["reach"]
