@@ -21,7 +21,7 @@ Object = dict[str, Any]
 _OWN = "apis/lazaretto.dev/v1alpha1"
 _GROUPS = {
     "networkpolicies": "apis/networking.k8s.io/v1",
-    "deployments": "apis/apps/v1",
+    **dict.fromkeys(("deployments", "replicasets"), "apis/apps/v1"),
     "horizontalpodautoscalers": "apis/autoscaling/v2",
     "httproutes": "apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "apis/gateway.networking.k8s.io/v1",
@@ -29,13 +29,17 @@ _GROUPS = {
     "applications": "apis/argoproj.io/v1alpha1",
     "endpointslices": "apis/discovery.k8s.io/v1",
     **dict.fromkeys(("rolebindings", "roles", "clusterroles"), "apis/rbac.authorization.k8s.io/v1"),
+    **dict.fromkeys(
+        ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings"), "apis/admissionregistration.k8s.io/v1"
+    ),
+    "persistentvolumeclaims": "api/v1",
     **dict.fromkeys(("services", "pods", "events", "configmaps", "secrets", "serviceaccounts", "namespaces"), "api/v1"),
     **dict.fromkeys(
         ("aiincidents", "containments", "incidentdecisions", "modelrevisions", "protectedmodels", "responsepolicies"),
         _OWN,
     ),
 }
-_PLURALS = {"ResponsePolicy": "responsepolicies"}
+_PLURALS = {"ResponsePolicy": "responsepolicies", "MutatingAdmissionPolicy": "mutatingadmissionpolicies"}
 
 
 class RefusedError(RuntimeError):

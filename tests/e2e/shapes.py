@@ -41,6 +41,7 @@ class Shape:
         opted_in: Whether the operator's account may act in the namespace.
         fenced: Whether the API server refuses what would undo a containment.
         isolating: Whether policies isolate compromised pods, keep one of them, and the ends of logs.
+        copying: Whether the operator may make copies of revisions that no workload runs.
         model: More fields of the ProtectedModel's spec.
         policies: ResponsePolicies by name; the demo's two unless given.
     """
@@ -55,6 +56,7 @@ class Shape:
     opted_in: bool = True
     fenced: bool = True
     isolating: bool = False
+    copying: bool = False
     model: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

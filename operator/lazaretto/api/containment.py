@@ -14,6 +14,7 @@ from pydantic import Field
 from lazaretto.api.meta import (
     ApiModel,
     Condition,
+    Digest,
     Duration,
     LabelMap,
     ModelName,
@@ -48,6 +49,10 @@ MOST_CUT_OFF = 64
 MOST_EVIDENCE_PODS = 3
 MOST_QUARANTINES = 32
 """NetworkPolicies for one model."""
+MOST_COPIES = 8
+"""Workloads that are made for one model."""
+
+CopyName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 
 
 class CompromisedWorkload(WorkloadIdentity):
@@ -73,6 +78,24 @@ class KnownGood(ApiModel):
     workload: WorkloadIdentity
 
 
+class PlannedCopy(ApiModel):
+    """A workload that the operator makes of a recorded pod template, beside what is compromised."""
+
+    name: CopyName
+    """Its name, and the value of the label by which it owns its pods."""
+    revision: Name
+    """The ModelRevision whose template it runs."""
+    identity: Digest
+    """What its pods must load and run."""
+
+
+class WorkloadCopy(PlannedCopy):
+    """The same once it is in the journal, which is before it exists: what it was before is nothing."""
+
+    uid: Uid | None = None
+    """Absent until it was made."""
+
+
 class Hold(ApiModel):
     """One open incident's constraint on the model."""
 
@@ -96,6 +119,8 @@ class Hold(ApiModel):
     """ModelRevisions that these workloads ran when the hold began."""
     known_good: KnownGood | None = None
     """Where traffic goes."""
+    awaits: PlannedCopy | None = None
+    """The copy that traffic goes to as soon as it is ready, for lack of a workload that runs a known-good revision."""
     fallback: ServiceReference | None = None
     """Where traffic goes if no revision is known to be good."""
     blocked_images: Annotated[list[ImageDigest], Field(max_length=MOST_IMAGES), Atomic()] = []
@@ -185,6 +210,8 @@ class ContainmentSpec(ApiModel):
     """Uids of objects whose restore was verified."""
     cut_off: Annotated[list[Name], Field(max_length=MOST_CUT_OFF), ListSet()] = []
     """Services that lead to compromised workloads alone: no route may send to them."""
+    copies: Annotated[list[WorkloadCopy], Field(max_length=MOST_COPIES), ListMap(("name",))] = []
+    """Workloads that the operator makes for the model, recorded before it makes them, and removes at the release."""
     quarantine: Annotated[list[Name], Field(max_length=MOST_QUARANTINES), ListSet()] = []
     """NetworkPolicies that the operator makes for the model, recorded before it makes them."""
 

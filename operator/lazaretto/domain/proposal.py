@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from lazaretto.api import reasons
-from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood
+from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood, PlannedCopy
 from lazaretto.api.responsepolicy import ResponsePolicy
 from lazaretto.domain.approvals import Terms
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis
+from lazaretto.domain.known_good import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         message = f"{many} workloads are compromised; one incident can hold {MOST_WORKLOADS}: name a target.revision"
         return Proposal(None, reasons.MODEL_TOO_LARGE, message)
     good, fallback = diagnosis.known_good, None
+    copied = good if good is not None and not good.workload.exists else None
     if good is None and policy.spec.on_no_known_good == "Hold":
         message = f"no revision is known to be good ({diagnosis.why_not}); onNoKnownGood is Hold: a person must decide"
         return Proposal(None, reasons.NO_KNOWN_GOOD, message)
@@ -43,15 +45,19 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         if fallback is None:
             message = f"no revision is known to be good ({diagnosis.why_not}), and the model names no fallback Service"
             return Proposal(None, reasons.NO_FALLBACK, message)
+    if copied is not None and policy.spec.on_no_known_good == "Fallback" and case.model is not None:
+        # Until the copy is ready.
+        fallback = case.model.spec.fallback
     bad = {w.identity for w in diagnosis.compromised}
     hold = Hold(
         incident=case.incident.metadata.name,
         incident_uid=case.incident.metadata.uid,
-        compromised=[w.condemned(beside=good.workload if good else None) for w in diagnosis.compromised],
+        compromised=[w.condemned(beside=good.workload if good and not copied else None) for w in diagnosis.compromised],
         revisions=sorted(r.metadata.name for r in case.revisions if r.spec.identity in bad)[:16],
         known_good=KnownGood(revision=good.revision.metadata.name, workload=good.workload.identified)
-        if good and good.revision
+        if good and good.revision and not copied
         else None,
+        awaits=_planned(copied) if copied and policy.spec.actions.shift_traffic else None,
         fallback=fallback,
         blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
         shift_traffic=policy.spec.actions.shift_traffic,
@@ -63,6 +69,12 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         **asdict(terms),
     )
     return Proposal(hold, "", _describe(hold, why_not=diagnosis.why_not))
+
+
+def _planned(copied: Candidate) -> PlannedCopy:
+    assert copied.revision is not None  # noqa: S101  # a candidate that may serve has one
+    workload = copied.workload
+    return PlannedCopy(name=workload.name, revision=copied.revision.metadata.name, identity=workload.identity)
 
 
 def _blocked(diagnosis: Diagnosis) -> list[str]:
@@ -77,6 +89,9 @@ def _describe(hold: Hold, *, why_not: str) -> str:
     parts = []
     if hold.shift_traffic and hold.known_good:
         parts.append(f"move traffic from {bad} to {hold.known_good.workload.name} ({hold.known_good.revision})")
+    elif hold.awaits:
+        parts.append(f"cut traffic to {bad} and make {_copy_text(hold.awaits)}; traffic moves there when it is ready")
+        parts += [f"until then it goes to fallback Service/{hold.fallback.name}"] if hold.fallback else []
     elif hold.shift_traffic and hold.fallback:
         parts.append(f"move traffic from {bad} to fallback Service/{hold.fallback.name}: no known-good ({why_not})")
     elif hold.shift_traffic:
@@ -92,3 +107,7 @@ def _describe(hold: Hold, *, why_not: str) -> str:
     if hold.pause_gitops:
         parts.append("pause Flux and Argo CD where they own what is held")
     return "; ".join(parts)
+
+
+def _copy_text(planned: PlannedCopy) -> str:
+    return f"Deployment/{planned.name} by a copy from the record {planned.revision}"

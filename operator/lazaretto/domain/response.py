@@ -18,6 +18,8 @@ from lazaretto.api.taxonomy import Mode
 from lazaretto.domain.approvals import ReleaseVerdict, count, release_verdict, relevant, terms_of
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis, diagnose
+from lazaretto.domain.copy_of_record import records_out_of_service
+from lazaretto.domain.copy_ready import led_to_copy
 from lazaretto.domain.growth import grown
 from lazaretto.domain.known_good import criteria_of
 from lazaretto.domain.limits import Question, Stop, stop
@@ -113,6 +115,7 @@ def _held(case: Case, hold: Hold, assessment: Assessment, choice: PolicyChoice) 
         names = ", ".join(a.by for a in release.counted) or "decisions that are gone by now, or by break-glass"
         what = "declared a false positive by" if release.false_positive else "release approved by"
         return Verdict(Step.RELEASE, reasons.RELEASING, f"{what} {names}", assessment, choice, release, hold=hold)
+    hold = led_to_copy(hold, copies=case.copies, workloads=case.workloads)
     growth = grown(
         hold.model_copy(update=asdict(release.terms)),
         workloads=case.workloads,
@@ -210,4 +213,5 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
         revisions=case.revisions,
         revoked=case.revoked,
         criteria=criteria_of(policy.spec.known_good, model=case.model, category=spec.category, began=began),
+        records=records_out_of_service(case.revisions, case.workloads),
     )

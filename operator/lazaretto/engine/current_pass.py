@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lazaretto.api import AIIncident, Containment, reasons
-from lazaretto.api.containment import MOST_CUT_OFF, ContainmentSpec, Hold
+from lazaretto.api.containment import MOST_COPIES, MOST_CUT_OFF, ContainmentSpec, Hold, WorkloadCopy
 from lazaretto.api.responsepolicy import EvidenceRule
 from lazaretto.domain.contest import Move
-from lazaretto.domain.evidence import Evidence
+from lazaretto.domain.copy_ready import arrived
+from lazaretto.domain.demands import standing
+from lazaretto.domain.evidence import Evidence, Problem
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.domain.timeline import Fact
@@ -25,6 +27,8 @@ from lazaretto.traffic.registry import SERVICE
 
 _DEFAULT_EVIDENCE = EvidenceRule()
 YOUNG = timedelta(seconds=5)
+STALLED, RISING = 10.0, 1.0
+"""Seconds until a pass that waits for a person, whose doing rings no bell, and for a copy to become ready."""
 
 
 @dataclass(slots=True)
@@ -39,6 +43,8 @@ class Pass:
     refused: tuple[str, ...] = ()
     """What cannot be held, and why."""
     outcome: Outcome = field(default_factory=Outcome)
+    unmade: list[Problem] = field(default_factory=list)
+    """Why copies are not made. People mend that, and nothing is gained by looking again at once."""
     evidence: Evidence | None = None
     isolated: Isolated = field(default_factory=Isolated)
     back: Comeback | None = None
@@ -114,8 +120,28 @@ def journal_of(current: Pass, *, cut_off: Sequence[str]) -> ContainmentSpec:
         targets=list((old | {p.uid: p.entry for p in current.plans}).values()),
         cut_off=list(cut_off),
         restored=surplus(current.live, before),
+        copies=_copies(current),
         quarantine=before.spec.quarantine if before else [],
     )
+
+
+def _copies(current: Pass) -> list[WorkloadCopy]:
+    """Copies that are known, and those that holds have come to await."""
+    before = current.known.containment
+    known = {c.name: c for c in before.spec.copies} if before else {}
+    awaited = [h.awaits for h in standing(current.triage.holds) if h.awaits is not None]
+    planned = {p.name: WorkloadCopy(**p.model_dump()) for p in awaited}
+    return list((planned | known).values())[:MOST_COPIES]
+
+
+def patience(current: Pass) -> float | None:
+    """The seconds until a model at rest wants another pass, or None."""
+    if any(verdict.stalled for verdict in current.triage.verdicts.values()):
+        return STALLED
+    if (journal := current.journal) is None:
+        return None
+    awaited = (arrived(h, copies=journal.spec.copies, workloads=current.live.workloads) for h in journal.spec.holds)
+    return RISING if any(w is not None and 0 < w.replicas != w.ready for w in awaited) else None
 
 
 def names(current: Pass, *, releasing: bool) -> list[str]:

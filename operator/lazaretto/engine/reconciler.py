@@ -22,7 +22,8 @@ from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.collector import Collection, Collector
-from lazaretto.engine.current_pass import Pass, cut_off, journal_of, look_up, names, settled
+from lazaretto.engine.copying import Copying
+from lazaretto.engine.current_pass import Pass, cut_off, journal_of, look_up, names, patience, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
 from lazaretto.engine.interference import interferences
@@ -49,8 +50,6 @@ log = logging.getLogger(__name__)
 NOW = 0.0
 SOON = 0.15
 WAITING = 1.0
-STALLED = 10.0
-"""What a person mends - a right, a workload, a revision that has soaked - rings no bell."""
 NEVER = None
 
 
@@ -82,6 +81,7 @@ class Reconciler:
         self._api = api
         self._store = store
         self._journal = Journal(api, store)
+        self._copying = Copying(api, self._journal)
         self._reporter = reporter
         self._clock = clock
         self._guard = guard
@@ -129,13 +129,12 @@ class Reconciler:
             return NOW
         finally:
             self._store.beginning.pop(key, None)
+        current.outcome.problems += current.unmade
         current.orphaned = await orphans(self._api, known)
         self._report(current)
         if current.back is not None and current.back.complete:
             return await self._finish(current)
-        if delay is NEVER and any(verdict.stalled for verdict in decided.verdicts.values()):
-            return STALLED
-        return delay
+        return patience(current) if delay is NEVER else delay
 
     async def _gather(self, known: Known) -> Live:
         if known.model is None and known.containment is None:
@@ -180,6 +179,8 @@ class Reconciler:
             current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.unread]
         if current.back is not None and current.isolated.leftovers:
             current.back = waiting_for(current.isolated.leftovers, back=current.back)
+        if await self._copying.work(current, at_rest=not writes):
+            return SOON
         if unfinished(writes, refused=refused) or overtaken or current.isolated.restless:
             current.back = replace(current.back, complete=False) if current.back else None
             return self._again(current)
