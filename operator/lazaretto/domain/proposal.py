@@ -57,7 +57,7 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         known_good=KnownGood(revision=good.revision.metadata.name, workload=good.workload.identified)
         if good and good.revision and not copied
         else None,
-        awaits=_planned(copied) if copied and policy.spec.actions.shift_traffic else None,
+        awaits=planned(copied) if copied and policy.spec.actions.shift_traffic else None,
         fallback=fallback,
         blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
         shift_traffic=policy.spec.actions.shift_traffic,
@@ -71,7 +71,8 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
     return Proposal(hold, "", _describe(hold, why_not=diagnosis.why_not))
 
 
-def _planned(copied: Candidate) -> PlannedCopy:
+def planned(copied: Candidate) -> PlannedCopy:
+    """The copy that a candidate which does not exist yet stands for."""
     assert copied.revision is not None  # noqa: S101  # a candidate that may serve has one
     workload = copied.workload
     return PlannedCopy(name=workload.name, revision=copied.revision.metadata.name, identity=workload.identity)
