@@ -32,7 +32,7 @@ _GROUPS = {
     **dict.fromkeys(
         ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings"), "apis/admissionregistration.k8s.io/v1"
     ),
-    "persistentvolumeclaims": "api/v1",
+    **dict.fromkeys(("persistentvolumeclaims", "persistentvolumes"), "api/v1"),
     **dict.fromkeys(("services", "pods", "events", "configmaps", "secrets", "serviceaccounts", "namespaces"), "api/v1"),
     **dict.fromkeys(
         ("aiincidents", "containments", "incidentdecisions", "modelrevisions", "protectedmodels", "responsepolicies"),
@@ -95,6 +95,10 @@ class RawApi:
     def create(self, body: Mapping[str, Any], *, namespace: str = "") -> Any:
         """Stores a new object and returns it."""
         return self._call("POST", path_of(plural_of(body), namespace=namespace), body=body)
+
+    def rehearse(self, body: Mapping[str, Any], *, namespace: str = "") -> Any:
+        """What would be stored if the object were created."""
+        return self._call("POST", path_of(plural_of(body), namespace=namespace) + "?dryRun=All", body=body)
 
     def patch(
         self, plural: str, change: Any, *, namespace: str, name: str, subresource: str = "", manager: str = "somebody"

@@ -9,7 +9,7 @@ from lazaretto.domain.copy_of_record import copy_name
 from lazaretto.domain.identity import identity_of, revision_name
 from tests.cluster.waiting import until
 from tests.e2e.raw_api import Object
-from tests.e2e.scene import Scene
+from tests.e2e.scene import Scene, condition
 from tests.e2e.shapes import BAD, MODEL, Shape, policy
 
 SOAK = "2s"
@@ -51,11 +51,11 @@ def roll_out(scene: Scene, wanted: Object) -> None:
 class Record:
     """The ModelRevision of one template, and the copy that could be made of it."""
 
-    def __init__(self, scene: Scene, of: Object) -> None:
-        """Of what the operator records by itself."""
+    def __init__(self, scene: Scene, of: Object, *, name: str = "") -> None:
+        """Of what the operator records by itself, or of the record of that name."""
         self._scene = scene
         self.identity = identity_of(of)
-        self.name = revision_name(MODEL, self.identity)
+        self.name = name or revision_name(MODEL, self.identity)
         self.copy = copy_name(BAD, self.identity)
 
     def status(self) -> Object:
@@ -75,12 +75,12 @@ class Record:
             what="it has soaked",
         )
 
-    def retired(self) -> None:
-        """Waits until it is seen out of service, and the model would fall back to it."""
+    def chosen(self) -> None:
+        """Waits until no workload runs it, and the model would fall back to it."""
 
         def chosen(status: Object) -> bool:
             model = self._scene.read("protectedmodels", MODEL).get("status", {})
-            return bool(status.get("state") == "Retired" and model.get("knownGood") == self.name)
+            return not status.get("workloads") and bool(model.get("knownGood") == self.name)
 
         until(lambda: self.looked(chosen), what="it is known to be good by a copy")
 
@@ -92,3 +92,28 @@ def replaced(scene: Scene, good: Object, bad: Object) -> Record:
     record.soaked()
     roll_out(scene, bad)
     return record
+
+
+def attested(scene: Scene, good: Object, bad: Object) -> Record:
+    """The same, where somebody has attested the first, so that it need not soak."""
+    name = "attested"
+    spec = {"model": MODEL, "identity": identity_of(good), "attestation": {"by": "ci"}}
+    body = {"apiVersion": "lazaretto.dev/v1alpha1", "kind": "ModelRevision", "metadata": {"name": name}, "spec": spec}
+    scene.create(body)
+    roll_out(scene, good)
+    record = Record(scene, good, name=name)
+    until(lambda: record.looked(lambda s: s.get("recorded") or s.get("unrecorded")), what="its template is kept")
+    roll_out(scene, bad)
+    return record
+
+
+def degraded(scene: Scene) -> str:
+    """Why the containment is degraded, once it says so and the incident is contained all the same."""
+
+    def found() -> str:
+        found = condition(scene.read("containments", MODEL) or {}, "Degraded")
+        contained = condition(scene.incident(), "Contained").get("status") == "True"
+        return str(found["message"]) if found and contained else ""
+
+    text: str = until(found, what="the containment says what is wrong")
+    return text
