@@ -9,7 +9,7 @@ STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup binaries lint format unit test e2e bench demo demo-down cluster cluster-down crds lock clean
+.PHONY: help setup binaries lint format unit test e2e faults bench demo demo-down cluster cluster-down crds lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,11 +44,15 @@ unit: $(STAMP) ## Tests that need no control plane (seconds)
 	@$(PYTEST) -m "not cluster and not bench"
 
 test: lint binaries ## Everything that CI runs: lint, then tests on a real control plane
-	@echo "==> tests on a real control plane (about 15 minutes)"
-	@$(PYTEST) -m "not bench and not slow"
+	@echo "==> tests on real control planes, in two workers (about 15 minutes)"
+	@$(PYTEST) -n 2 --dist loadfile -m "not bench and not slow"
 
 e2e: binaries ## All end-to-end tests, the slow ones too
 	@$(PYTEST) -m "cluster and not bench" tests/e2e tests/demo
+
+faults: binaries ## Every write and watch goes wrong in every way, and the table of it (40 minutes)
+	@LAZARETTO_FAULTS_RESULTS=build/faults.json $(PYTEST) tests/faults
+	@$(BIN)/python -m tests.faults build/faults.json
 
 bench: binaries ## Measure the way from alert to containment against a bare client
 	@$(PYTEST) -m bench -s --timeout=3600 tests/bench

@@ -82,6 +82,10 @@ TARGET = {"group": "apps", "kind": "Deployment", "name": "chat-v2", "uid": "u2"}
 FIELD = {"path": "spec.replicas", "base": "3", "held": "0"}
 WORKLOAD = {"kind": "Deployment", "name": "chat-v2", "uid": "u2"}
 TERMS = {"approvals": 2, "requesterMayApprove": False, "approvalsExpire": "1h30m"}
+REACH = {
+    **{"asked": "Auto", "phase": "Raising", "identity": "a" * 64, "replicas": 3, "needed": 3},
+    **{"since": NOON, "until": LATER, "cutAt": NOON},
+}
 HOLD = {"incident": "chat-1", "incidentUID": "u7", "compromised": [WORKLOAD], "since": NOON, **TERMS}
 CONTAINMENT: Spec = {
     "model": "chat",
@@ -93,6 +97,7 @@ RESTORED: Spec = {
     "targets": [{**TARGET, "fields": [FIELD]}, {**TARGET, "name": "chat-v3", "uid": "u3", "fields": [FIELD]}],
     "restored": ["u2"],
 }
+REACHING: Spec = {"model": "chat", "holds": [{**HOLD, "reach": REACH}]}
 LET_GO: Spec = {
     "model": "chat",
     "targets": [{**TARGET, "fields": [FIELD, {"path": "spec.paused"}], "restored": ["spec.paused"]}],
@@ -255,6 +260,27 @@ CONTAINMENT_EXAMPLES = (
         spec=CONTAINMENT,
         accepted=({"holds.0.approvalsExpire": "90m"}, {"holds.0.approvalsExpire": "5400s"}, {"holds": []}),
         refused=({"holds.0.approvalsExpire": "91m"}, {"holds.0.approvalsExpire": ABSENT}),
+    ),
+    RuleExample(
+        kind=Containment,
+        message="what was cut is never un-cut: cutAt is set once",
+        spec=REACHING,
+        accepted=({"holds.0.reach.phase": "Serving"}, {"holds": []}),
+        refused=({"holds.0.reach.cutAt": ABSENT}, {"holds.0.reach.cutAt": LATER}),
+    ),
+    RuleExample(
+        kind=Containment,
+        message="what is known of a cut is not forgotten while the hold stands",
+        spec=REACHING,
+        accepted=({"holds.0.releasing": True}, {"holds": []}),
+        refused=({"holds.0.reach": ABSENT},),
+    ),
+    RuleExample(
+        kind=Containment,
+        message="the identity that was found good never changes",
+        spec=REACHING,
+        accepted=({"holds.0.reach.lost": "its template was changed"},),
+        refused=({"holds.0.reach.identity": "b" * 64},),
     ),
     RuleExample(
         kind=Containment,

@@ -24,6 +24,7 @@ import pytest
 from tests.cluster.access import ClusterAccess
 from tests.cluster.binaries import CONTROL_PLANE, MONITORING, binaries, gateway_crds, kwok_stages
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.expected_calls import beyond_the_shipped_rights
 from tests.cluster.marker import Marker
 
 _REPOSITORY = Path(__file__).parents[2]
@@ -66,6 +67,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     with ControlPlane(tmp_path_factory.mktemp("control-plane"), fsync=fsync) as plane:
         _furnish(plane)
         yield plane
+        assert beyond_the_shipped_rights(plane.audit) == {}, "our processes asked for what no role grants"
 
 
 @pytest.fixture(scope="session")

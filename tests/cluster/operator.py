@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.cluster.process import free_ports
-from tests.cluster.service_process import LazarettoProcess
+from tests.cluster.service_process import SOURCES, LazarettoProcess
 
 
 class OperatorProcess(LazarettoProcess):
@@ -28,7 +28,9 @@ class OperatorProcess(LazarettoProcess):
         *,
         flags: Sequence[str] = (),
         level: str = "info",
+        sources: Path = SOURCES,
         log_format: str = "text",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """Describes the operator; `start` starts it.
 
@@ -37,7 +39,9 @@ class OperatorProcess(LazarettoProcess):
             kubeconfig: Whom it is for the API server.
             flags: More flags of the subcommand.
             level: Log level.
+            sources: Folder of the package.
             log_format: Log lines for people (text) or for machines (json).
+            environment: More variables.
         """
         self.health_url = f"http://127.0.0.1:{free_ports(1)[0]}/healthz"
         arguments = [
@@ -45,7 +49,14 @@ class OperatorProcess(LazarettoProcess):
             *("--kubeconfig", str(kubeconfig), "--liveness", self.health_url),
             *flags,
         ]
-        super().__init__(root, name="operator", arguments=arguments, ready_url=self.health_url)
+        super().__init__(
+            root,
+            name="operator",
+            arguments=arguments,
+            ready_url=self.health_url,
+            sources=sources,
+            environment=environment,
+        )
 
     def freeze(self) -> None:
         """Stops the operator in its tracks (SIGSTOP): it holds its connections and does nothing."""

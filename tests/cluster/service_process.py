@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 from tests.cluster.access import answers
 from tests.cluster.process import ChildProcess
 
-_SOURCES = Path(__file__).parents[2] / "operator"
+SOURCES = Path(__file__).parents[2] / "operator"
 
 
 class ServiceProcess:
@@ -57,6 +57,11 @@ class ServiceProcess:
         return self._child.pid
 
     @property
+    def running(self) -> bool:
+        """Whether the process runs."""
+        return self._child.running
+
+    @property
     def ready(self) -> bool:
         """Whether the process runs and says that it is ready."""
         return self._child.running and answers(self._ready_url)
@@ -93,14 +98,23 @@ class ServiceProcess:
 
 
 class LazarettoProcess(ServiceProcess):
-    """`python -m lazaretto`, from the sources of this repository."""
+    """`python -m lazaretto`, from the sources of this repository unless told otherwise."""
 
-    def __init__(self, root: Path, *, name: str, arguments: Sequence[str], ready_url: str) -> None:
-        """Describes the server; `arguments` are those of the command line."""
+    def __init__(
+        self,
+        root: Path,
+        *,
+        name: str,
+        arguments: Sequence[str],
+        ready_url: str,
+        sources: Path = SOURCES,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describes the server; `arguments` are those of the command line, `environment` has more variables."""
         super().__init__(
             root,
             name=name,
             argv=[sys.executable, "-m", "lazaretto", *arguments],
             ready_url=ready_url,
-            environment={"PYTHONPATH": str(_SOURCES), "PYTHONUNBUFFERED": "1"},
+            environment={"PYTHONPATH": str(sources), "PYTHONUNBUFFERED": "1", **(environment or {})},
         )

@@ -29,4 +29,9 @@ def outlive_the_beginning(containment: Mapping[str, Any] | None) -> None:
     holds = containment["spec"].get("holds", []) if containment else []
     began = max((datetime.fromisoformat(hold["since"]) for hold in holds), default=None)
     if began is not None:
-        until(lambda: datetime.now(UTC).replace(microsecond=0) >= began, what="a second of its own")
+        outlive(began)
+
+
+def outlive(moment: datetime) -> None:
+    """Waits until what an API server dates, in whole seconds, is dated no earlier than the moment."""
+    until(lambda: datetime.now(UTC).replace(microsecond=0) >= moment, what="a second of its own")

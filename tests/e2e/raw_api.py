@@ -25,15 +25,32 @@ _GROUPS = {
     "horizontalpodautoscalers": "apis/autoscaling/v2",
     "httproutes": "apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "apis/gateway.networking.k8s.io/v1",
+    "customresourcedefinitions": "apis/apiextensions.k8s.io/v1",
     "scaledobjects": "apis/keda.sh/v1alpha1",
     "applications": "apis/argoproj.io/v1alpha1",
+    **dict.fromkeys(
+        ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings"), "apis/admissionregistration.k8s.io/v1"
+    ),
     "endpointslices": "apis/discovery.k8s.io/v1",
     **dict.fromkeys(("rolebindings", "roles", "clusterroles"), "apis/rbac.authorization.k8s.io/v1"),
     **dict.fromkeys(
         ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings"), "apis/admissionregistration.k8s.io/v1"
     ),
     **dict.fromkeys(("persistentvolumeclaims", "persistentvolumes"), "api/v1"),
-    **dict.fromkeys(("services", "pods", "events", "configmaps", "secrets", "serviceaccounts", "namespaces"), "api/v1"),
+    **dict.fromkeys(
+        (
+            "services",
+            "pods",
+            "events",
+            "configmaps",
+            "secrets",
+            "serviceaccounts",
+            "namespaces",
+            "nodes",
+            "resourcequotas",
+        ),
+        "api/v1",
+    ),
     **dict.fromkeys(
         ("aiincidents", "containments", "incidentdecisions", "modelrevisions", "protectedmodels", "responsepolicies"),
         _OWN,
@@ -108,9 +125,9 @@ class RawApi:
         path = path_of(plural, namespace=namespace, name=name, subresource=subresource)
         return self._call("PATCH", f"{path}?fieldManager={manager}", body=change, kind=f"application/{kind}+json")
 
-    def delete(self, plural: str, *, namespace: str = "", name: str) -> None:
-        """Asks for an object to be deleted."""
-        self._call("DELETE", path_of(plural, namespace=namespace, name=name))
+    def delete(self, plural: str, *, namespace: str = "", name: str, at_once: bool = False) -> None:
+        """Asks for an object to be deleted; `at_once`: without waiting for whoever would end it."""
+        self._call("DELETE", path_of(plural, namespace=namespace, name=name) + "?gracePeriodSeconds=0" * at_once)
 
     def watch(self, plural: str, *, namespace: str) -> Stream:
         """Events of a collection, from its present objects on."""

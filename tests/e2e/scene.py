@@ -18,7 +18,7 @@ from tests.cluster.access import ClusterAccess
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.waiting import PATIENCE, outlive_the_beginning, until
 from tests.e2e.raw_api import Object, RawApi, RefusedError
-from tests.e2e.shapes import ATTESTED, BAD, MODEL, Shape, attestation, incident, protection, workloads
+from tests.e2e.shapes import BAD, MODEL, Shape, attestation, incident, protection, workloads
 from tests.e2e.watcher import Watcher
 
 OPERATOR = "system:serviceaccount:lazaretto-system:lazaretto-operator"
@@ -196,8 +196,7 @@ class Stage:
         for body in protection(shape):
             scene.create(body)
         if armed:
-            good = ATTESTED if shape.attested and not shape.single else ""
-            until(lambda: _armed(scene.read("protectedmodels", MODEL), good), what="the model is armed")
+            until(lambda: _armed(scene.read("protectedmodels", MODEL), shape.known_good), what="the model is armed")
         return scene
 
     def _open(self, scene: Scene, shape: Shape) -> None:

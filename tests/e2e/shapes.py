@@ -42,6 +42,10 @@ class Shape:
         fenced: Whether the API server refuses what would undo a containment.
         isolating: Whether policies isolate compromised pods, keep one of them, and the ends of logs.
         copying: Whether the operator may make copies of revisions that no workload runs.
+        standby: Whether the good revision is at zero replicas.
+        pool: Name of the only node that both revisions run on, each pod with one of its accelerators; "" for any
+            node, and no accelerators.
+        size: Replicas of the bad revision.
         model: More fields of the ProtectedModel's spec.
         policies: ResponsePolicies by name; the demo's two unless given.
     """
@@ -57,14 +61,24 @@ class Shape:
     fenced: bool = True
     isolating: bool = False
     copying: bool = False
+    standby: bool = False
+    pool: str = ""
+    size: int = 3
     model: Mapping[str, Any] = field(default_factory=dict)
     policies: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def known_good(self) -> str:
+        """The revision that could take over once the scene stands; "" if none could."""
+        running = any(each.get("reach", {}).get("plan") == "RunningOnly" for each in self.policies.values())
+        return ATTESTED if self.attested and not self.single and not (self.standby and running) else ""
 
 
 def workloads(shape: Shape) -> list[Object]:
     """Deployments, Services, route and autoscaler."""
     found = [body for body in _demo("models.yaml") if _wanted(body, shape)]
     found = [_route(body, shape) if body["kind"] == "HTTPRoute" else body for body in found]
+    found = [_deployment(body, shape) if body["kind"] == "Deployment" else body for body in found]
     if not shape.route:
         # One Service in front of both revisions, as without a gateway.
         labels = {"app": MODEL}
@@ -134,12 +148,28 @@ def _wanted(body: Object, shape: Shape) -> bool:
     return not (shape.single and body["metadata"]["name"] == GOOD)
 
 
+def _deployment(body: Object, shape: Shape) -> Object:
+    spec: Object = body["spec"]
+    if body["metadata"]["name"] == BAD:
+        spec["replicas"] = shape.size
+    elif shape.standby:
+        spec["replicas"] = 0
+    if shape.pool:
+        pod = spec["template"]["spec"]
+        pod["nodeSelector"] = {"kubernetes.io/hostname": shape.pool}
+        pod["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": 1}}
+    return body
+
+
 def _route(body: Object, shape: Shape) -> Object:
     route = copy.deepcopy(body)
     route["kind"] = shape.route
     (rule,) = route["spec"]["rules"]
     if shape.single:
         rule["backendRefs"] = [b for b in rule["backendRefs"] if b["name"] != GOOD]
+    if shape.standby:
+        for backend in rule["backendRefs"]:
+            backend["weight"] = 0 if backend["name"] == GOOD else 100
     if shape.mirror:
         backend = {"name": BAD, "port": 80}
         filters: Sequence[Object] = [

@@ -1,8 +1,8 @@
 """kill -9 of the operator at chosen moments: the end is the same, the base is the first one, nothing is done twice.
 
-The moments are exact, because a proxy holds the requests of the moment back (`proxy.py`) while the operator is
-killed. "lost" means that the request never arrived; "unanswered" that the server stored it and the operator never
-knew. Another operator process then takes over.
+The moments are exact, because a proxy (`tests/faults/proxy.py`) holds the requests of the moment back while the
+operator is killed. "lost" means that the request never arrived; "unanswered" that the server stored it and the
+operator never knew. Another operator process then takes over.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
 from tests.e2e.conftest import SYSTEM
 from tests.e2e.ledger import Ledger, named
-from tests.e2e.proxy import Proxy
 from tests.e2e.scene import OPERATOR, Scene, Stage, plain
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 from tests.e2e.watcher import Watcher
+from tests.faults.faults import Held
+from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
 
@@ -161,10 +162,10 @@ def _approve(scene: Scene) -> None:
 
 def _killed_at(moment: Moment, operator: OperatorProcess, proxy: Proxy, begin: Any) -> None:
     """Begins something, kills the operator at the moment, and starts it again."""
-    with proxy.gated(moment.matches, answered=moment.answered) as gate:
+    with proxy.befallen(Held(moment.matches, answered=moment.answered)) as fault:
         thread = threading.Thread(target=begin)
         thread.start()
-        assert gate.reached.wait(HELD_SECONDS), "the moment never came"
+        assert fault.reached.wait(HELD_SECONDS), "the moment never came"
         operator.kill()
         thread.join()
     operator.start()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
 from tests.cluster.access import ClusterAccess
-from tests.cluster.waiting import until
+from tests.cluster.waiting import outlive, until
 from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import Scene, Stage, condition, refused
 from tests.e2e.shapes import BAD, FALLBACK, GOOD, MODEL, Shape, incident, policy
@@ -88,6 +89,8 @@ def test_a_tripped_limit_outlives_its_policy_and_opens_for_a_person(scenes: dict
     scene.report(name=f"{MODEL}-2", category="Jailbreak")
     assert "limit perHour tripped at" in stopped(scene, f"{MODEL}-2")
     assert scene.replicas(BAD) > 0
+    told = until(lambda: scene.read("responsepolicies", "anew").get("status", {}).get("tripped"), what="it says so too")
+    outlive(max(datetime.fromisoformat(each["at"]) for each in told))
     scene.decide("alice", "ResetLimits", backlog="Contain")
     scene.contained(f"{MODEL}-1")
     scene.contained(f"{MODEL}-2")

@@ -11,8 +11,8 @@ import pytest
 from lazaretto.api import KINDS, AIIncident, Containment
 from lazaretto.domain.pace import LONGEST_PAUSE
 from lazaretto.engine import reconciler
-from lazaretto.engine.current_pass import STALLED
 from lazaretto.engine.engine import TICK
+from lazaretto.engine.reconciler import STALLED
 from lazaretto.engine.rounds import IDLE
 from lazaretto.engine.triage import Known, Triage, triage
 from lazaretto.errors import Unavailable

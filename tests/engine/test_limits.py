@@ -8,7 +8,7 @@ import copy
 import pytest
 
 from lazaretto.api import AIIncident
-from lazaretto.engine.current_pass import STALLED
+from lazaretto.engine.reconciler import STALLED
 from lazaretto.errors import LazarettoError
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape, policy
 from tests.engine.running import RunningEngine, run

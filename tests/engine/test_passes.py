@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lazaretto.engine.current_pass import STALLED
-from lazaretto.engine.reconciler import NEVER, NOW, SOON
+from lazaretto.engine.reconciler import NEVER, NOW, SOON, STALLED
 from lazaretto.errors import Unavailable
 from lazaretto.kube.surface import Surface
 from tests.e2e.shapes import BAD, MODEL, Shape, policy

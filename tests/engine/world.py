@@ -159,7 +159,8 @@ class World:
         labels = spec["template"]["metadata"]["labels"]
         found = [f"{name}-{number}" for number in range(spec["replicas"])]
         status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-        return [{"kind": "Pod", "metadata": {"name": n, "labels": labels}, "status": status} for n in found]
+        made = {"kind": "Pod", "spec": spec["template"]["spec"], "status": status}
+        return [{**made, "metadata": {"name": n, "labels": labels}} for n in found]
 
     def _slice_of(self, service: Object) -> Object:
         name, selector = service["metadata"]["name"], service["spec"]["selector"]

@@ -24,6 +24,7 @@ from lazaretto.api.meta import (
     Timestamp,
     Uid,
 )
+from lazaretto.api.reach import MOST_REPLICAS, Reach
 from lazaretto.api.references import ServiceReference, WorkloadIdentity
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 
@@ -87,6 +88,8 @@ class PlannedCopy(ApiModel):
     """The ModelRevision whose template it runs."""
     identity: Digest
     """What its pods must load and run."""
+    replicas: Annotated[int, Field(ge=1, le=MOST_REPLICAS)]
+    """To how many it is scaled up."""
 
 
 class WorkloadCopy(PlannedCopy):
@@ -109,6 +112,7 @@ class Hold(ApiModel):
             "duration(self.approvalsExpire) <= duration(oldSelf.approvalsExpire)",
             "the time for which an approval counts only gets shorter",
         ),
+        Rule("!has(oldSelf.reach) || has(self.reach)", "what is known of a cut is not forgotten while the hold stands"),
     )
 
     incident: Name
@@ -121,8 +125,10 @@ class Hold(ApiModel):
     """Where traffic goes."""
     awaits: PlannedCopy | None = None
     """The copy that traffic goes to as soon as it is ready, for lack of a workload that runs a known-good revision."""
+    reach: Reach | None = None
+    """How the known-good workload is brought up, if it was not ready when the hold began."""
     fallback: ServiceReference | None = None
-    """Where traffic goes if no revision is known to be good."""
+    """Where traffic goes if no revision is known to be good, and until one that is brought up is ready."""
     blocked_images: Annotated[list[ImageDigest], Field(max_length=MOST_IMAGES), Atomic()] = []
     """Digests of images with which no pod is started in the namespace."""
     shift_traffic: bool = True

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from lazaretto.api.containment import MOST_EVIDENCE_PODS
 from lazaretto.api.meta import ApiModel, Condition, Duration, LabelMap, Name, Resource, ShortText, Timestamp
+from lazaretto.api.reach import ReachRule
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 from lazaretto.api.taxonomy import Category, Impact, Mode, Severity
 
@@ -145,6 +146,7 @@ class ResponsePolicySpec(ApiModel):
     """With no known-good revision: send traffic to the model's fallback Service, take the model
     out of service altogether, or touch nothing and page a person."""
     known_good: KnownGoodRule = KnownGoodRule()
+    reach: ReachRule = ReachRule()
     impact_floor: Impact | None = None
     """Impact of a matching incident is at least this."""
     release: ReleaseRule = ReleaseRule()

@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
-
+from lazaretto.cli.manifest import documents
 from lazaretto.domain.identity import identity_of
 from lazaretto.errors import InvalidInput
 
@@ -21,11 +20,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the identity of the manifest's pod template as the operator computes it."""
     try:
         text = sys.stdin.read() if args.filename == "-" else Path(args.filename).read_text(encoding="utf-8")
-        specs = [d.get("spec") for d in yaml.safe_load_all(text) if isinstance(d, dict)]
+        specs = [d.get("spec") for d in documents(text) if isinstance(d, dict)]
     except OSError as error:
         raise InvalidInput("filename", args.filename, f"give a file that can be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInput("filename", args.filename, f"not YAML: {error}") from error
+    except ValueError as error:
+        raise InvalidInput("filename", args.filename, f"not YAML that can be read: {error}") from error
     templates = [s["template"] for s in specs if isinstance(s, dict) and isinstance(s.get("template"), dict)]
     if len(templates) != 1:
         raise InvalidInput("filename", args.filename, f"holds {len(templates)} workloads; give exactly one")

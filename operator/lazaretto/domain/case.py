@@ -49,6 +49,8 @@ class Case:
     """Uids of workloads that stand in for what is held elsewhere, each with what for."""
     protected: str = ""
     """Why nothing may be done in this namespace at all; empty where it may."""
+    unreadable: str = ""
+    """What the decision rests on, is stored, and cannot be read; empty if there is no such object."""
     switched_off: str = ""
     """Why nothing may be done without a person."""
 

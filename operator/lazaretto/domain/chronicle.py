@@ -14,6 +14,7 @@ from lazaretto.api import reasons
 from lazaretto.api.aiincident import AIIncident, AIIncidentStatus
 from lazaretto.api.containment import Hold, JournalTarget
 from lazaretto.api.incidentdecision import IncidentDecision
+from lazaretto.api.reach import Reach
 from lazaretto.domain.conditions import find, is_true
 from lazaretto.domain.contest import Fight, Move
 from lazaretto.domain.fields import ABSENT, Change, Restoration, read_journal, show
@@ -88,6 +89,45 @@ def growing(before: Hold | None, now: Hold) -> Iterator[Fact]:
         if workload.uid not in known:
             message = f"{workload.ref} runs the held revision, and is held as well"
             yield Fact(f"grown:{workload.uid}", "Grown", message, object=workload.ref)
+
+
+def reaching(status: AIIncidentStatus, hold: Hold) -> Iterator[Fact]:
+    """How the known-good workload was brought up. What newer entries have pushed out is not told again."""
+    reach, good = hold.reach, hold.known_good
+    if reach is None or good is None:
+        return
+    name = f"{good.workload.ref} ({good.revision})"
+    facts = [Fact("reach:begun", "Reaching", f"{name} is not ready: {_plan(reach)}", at=reach.since)]
+    if reach.cut_at is not None and reach.cut_at != reach.since:
+        message = f"over to CutThenFree before {good.workload.ref} was ready: {reach.cut_because}"
+        facts.append(Fact("reach:cut", "Reaching", message, at=reach.cut_at))
+    if reach.cut_at is not None and reach.phase in ("Raising", "Shifting", "Serving"):
+        message = f"what is compromised is gone; {good.workload.ref} is scaled up to {reach.replicas}"
+        facts.append(Fact("reach:freed", "Reaching", message))
+    if reach.served_at is not None:
+        facts.append(Fact("reach:served", "Served", _served(reach, name), at=reach.served_at))
+    dropped = status.timeline_count > len(status.timeline)
+    oldest = status.timeline[0].at if dropped and status.timeline else None
+    yield from (f for f in facts if oldest is None or (f.at is not None and f.at >= oldest))
+
+
+def _plan(reach: Reach) -> str:
+    if reach.cut_at == reach.since:
+        return f"CutThenFree, because {reach.cut_because}"
+    return f"WarmThenShift, scaled up to {reach.replicas} beside what is compromised, which serves until then"
+
+
+def _served(reach: Reach, name: str) -> str:
+    if reach.cut_at is None or reach.served_at is None:
+        return f"traffic goes to {name}, which was ready before anything was cut off"
+    outage = (reach.served_at - reach.cut_at).total_seconds()
+    return f"traffic goes to {name}; no revision of the model served for {outage:.1f} s"
+
+
+def yielding(why: str) -> Iterator[Fact]:
+    """A release that needs the room of what stands in."""
+    if why:
+        yield Fact("yielded", "Yielded", why)
 
 
 def interferences(moves: Sequence[Move]) -> Iterator[Fact]:

@@ -1,25 +1,45 @@
-"""When traffic goes to the copy that a hold awaits: once that one is ready, and still is what was made. Pure."""
+"""How a hold comes to its copy: once made, that one is brought up like any known-good workload after a cut. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from lazaretto.api.containment import Hold, KnownGood, WorkloadCopy
+from lazaretto.api.reach import Reach, ReachRule
 from lazaretto.domain.demands import standing
+from lazaretto.domain.durations import parse_duration
 from lazaretto.domain.scene import Workload
 
 
-def led_to_copy(hold: Hold, *, copies: Sequence[WorkloadCopy], workloads: Sequence[Workload]) -> Hold:
-    """The hold, with the copy as its known-good workload if the copy that it awaits can serve.
+def led_to_copy(
+    hold: Hold, rule: ReachRule, *, copies: Sequence[WorkloadCopy], workloads: Sequence[Workload], now: datetime
+) -> Hold:
+    """The hold with the copy that it awaits as its known-good workload, to be brought up; the same until it is made.
 
-    A copy of another identity than was recorded, or under another uid than the journal knows, is never led to. Who
-    is led to one stays there.
+    A copy of another identity than was recorded, or under another uid than the journal knows, is never led to. One
+    that was made anew is brought up anew.
     """
     found = arrived(hold, copies=copies, workloads=workloads)
-    if found is None or not _serves(found) or hold.awaits is None:
+    if found is None or hold.awaits is None:
         return hold
     good = KnownGood(revision=hold.awaits.revision, workload=found.identified)
-    return hold if hold.known_good == good else hold.model_copy(update={"known_good": good})
+    if hold.known_good == good:
+        return hold
+    began = hold.reach.cut_at if hold.reach is not None and hold.reach.cut_at is not None else hold.since
+    reach = Reach(
+        asked="CutThenFree",
+        # What is not stopped frees nothing: there is nothing to wait for.
+        phase="Freeing" if hold.scale_to_zero else "Raising",
+        identity=hold.awaits.identity,
+        replicas=hold.awaits.replicas,
+        needed=hold.awaits.replicas,
+        since=now,
+        until=now + parse_duration(rule.deadline, field="spec.reach.deadline"),
+        cut_at=began,
+        cut_because="no workload ran a known-good revision",
+    )
+    return hold.model_copy(update={"known_good": good, "reach": reach})
 
 
 def arrived(hold: Hold, *, copies: Sequence[WorkloadCopy], workloads: Sequence[Workload]) -> Workload | None:
@@ -27,22 +47,15 @@ def arrived(hold: Hold, *, copies: Sequence[WorkloadCopy], workloads: Sequence[W
     if hold.awaits is None or hold.releasing:
         return None
     made = next((c for c in copies if c.name == hold.awaits.name and c.uid is not None), None)
+    if made is None:
+        return None
     held = {w.uid for w in hold.compromised}
-    return next(
-        (
-            w
-            for w in workloads
-            if made is not None and w.uid == made.uid and w.uid not in held and w.identity == hold.awaits.identity
-        ),
-        None,
-    )
+    ours = (w for w in workloads if w.uid == made.uid and w.uid not in held and w.identity == hold.awaits.identity)
+    return next(ours, None)
 
 
 def is_wanted(copy: WorkloadCopy, *, holds: Iterable[Hold]) -> bool:
     """Whether a standing hold awaits the copy, or sends traffic to it."""
-    awaited = {h.awaits.name for h in standing(holds) if h.awaits is not None}
-    return copy.name in awaited | {h.known_good.workload.name for h in standing(holds) if h.known_good is not None}
-
-
-def _serves(workload: Workload) -> bool:
-    return workload.replicas > 0 and workload.ready > 0 and workload.available
+    holds = standing(holds)
+    awaited = {h.awaits.name for h in holds if h.awaits is not None}
+    return copy.name in awaited | {h.known_good.workload.name for h in holds if h.known_good is not None}

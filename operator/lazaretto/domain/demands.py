@@ -7,7 +7,8 @@ from typing import Final
 
 from lazaretto.api.containment import Containment, Hold
 from lazaretto.api.responsepolicy import ResponsePolicy
-from lazaretto.domain.scene import Demand, Workload, union
+from lazaretto.domain.reach import cut_off, may_serve, raises, stopped
+from lazaretto.domain.scene import Demand, Raise, Workload, union
 
 ARGO_CD: Final = "argoproj.io"
 """Group of the objects that sync others."""
@@ -53,12 +54,19 @@ def _single(hold: Hold, workloads: Sequence[Workload]) -> Demand:
     bad = tuple(w for w in workloads if w.uid in uids or (w.kind, w.name) in names)
     good_uid = hold.known_good.workload.uid if hold.known_good else ""
     good = next((w for w in workloads if w.uid == good_uid), None)
+    stops, cut, moved = hold.scale_to_zero, hold.shift_traffic, hold.shift_traffic
+    raised: tuple[Raise, ...] = ()
+    if (reach := hold.reach) is not None:
+        stops, cut, moved = stops and stopped(reach), cut and cut_off(reach), moved and may_serve(reach)
+        raised = (Raise(good, reach.replicas),) if good is not None and raises(reach) else ()
     return Demand(
         compromised=bad,
-        scale_to_zero=bad if hold.scale_to_zero else (),
-        out_of_sight=out_of_sight(hold, workloads=workloads) if hold.scale_to_zero else (),
-        shift=hold.shift_traffic,
-        known_good=good if hold.shift_traffic else None,
-        fallback=hold.fallback if hold.shift_traffic else None,
+        scale_to_zero=bad if stops else (),
+        out_of_sight=out_of_sight(hold, workloads=workloads) if stops else (),
+        shift=cut,
+        known_good=good if moved else None,
+        fallback=hold.fallback if cut else None,
         pause_gitops=hold.pause_gitops,
+        tolerated=bad if hold.scale_to_zero and not stops else (),
+        raised=raised,
     )

@@ -52,7 +52,7 @@ def _hash(template: Mapping[str, Any], fields: Sequence[str]) -> str:
         "initContainers": [_container(c, fields) for c in spec.get("initContainers") or ()],
         "volumes": spec.get("volumes") or [],
     }
-    told = {part: _without_defaults(value) for part, value in content.items()}
+    told = {part: without_defaults(value) for part, value in content.items()}
     canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -103,13 +103,13 @@ def revision_name(model: str, identity: str) -> str:
     return f"{model}-{identity[:10]}"
 
 
-def _without_defaults(value: Any) -> Any:
+def without_defaults(value: Any) -> Any:
     """The value without what the API server fills in or drops: a manifest and its stored form are the same."""
     if isinstance(value, list):
-        return [_without_defaults(item) for item in value]
+        return [without_defaults(item) for item in value]
     if not isinstance(value, dict):
         return value
-    kept = {k: _without_defaults(v) for k, v in value.items() if k not in _IMMATERIAL}
+    kept = {k: without_defaults(v) for k, v in value.items() if k not in _IMMATERIAL}
     return {k: v for k, v in kept.items() if not _says_nothing(v) and v != _FILLED_IN.get(k)}
 
 

@@ -1,4 +1,4 @@
-"""Which revision may serve instead: known to be good, not revoked, and running now.
+"""Which revision may serve instead: known to be good, not revoked, and running now, or to be had.
 
 A chain of pure checks; the first that fails gives the reason. Every candidate that is refused
 keeps its reason, because "nothing was good" is not an answer at 3 a.m.
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from lazaretto.api.modelrevision import ModelRevision
 from lazaretto.api.protectedmodel import ProtectedModel
+from lazaretto.api.reach import ReachRule
 from lazaretto.api.responsepolicy import KnownGoodRule
 from lazaretto.api.taxonomy import Category
 from lazaretto.domain.copy_of_record import ROLE
@@ -47,6 +48,8 @@ class KnownGoodCriteria:
     preferred: str = ""
     """Revision that the model's owner named."""
     require_pinned: bool = False
+    running_only: bool = True
+    """Whether nothing is scaled up to take over."""
     uncured: str = ""
     """The incident's category, if no revision is a cure for it."""
     began: datetime | None = None
@@ -56,14 +59,20 @@ class KnownGoodCriteria:
 
 
 def criteria_of(
-    rule: KnownGoodRule, *, model: ProtectedModel, category: Category = "Unknown", began: datetime | None = None
+    rule: KnownGoodRule,
+    *,
+    model: ProtectedModel,
+    category: Category = "Unknown",
+    began: datetime | None = None,
+    reach: ReachRule | None = None,
 ) -> KnownGoodCriteria:
-    """What the policy's rule, the model's owner and an incident of `category` ask for together."""
+    """What the policy's rules, the model's owner and an incident of `category` ask for together."""
     return KnownGoodCriteria(
         require_attested=rule.require_attested,
         soak=parse_duration(rule.soak, field="spec.knownGood.soak"),
         preferred=model.spec.known_good or "",
         require_pinned=rule.require_pinned,
+        running_only=reach is None or reach.plan == "RunningOnly",
         uncured=category if category in NO_CURE and not rule.any_category else "",
         began=began,
         may_copy=model.status.may_copy,
@@ -125,15 +134,17 @@ def _in_service(candidacy: _Candidacy) -> str:
     workload = candidacy.workload
     if not workload.exists:
         return _copied(candidacy)
-    # Pods that are on their way out are ready to the last; a workload at zero replicas takes nothing over.
-    serves = workload.replicas > 0 and workload.ready > 0 and workload.available
-    return "" if serves else f"{workload.ref} has no ready replica"
+    if workload.serves or not candidacy.criteria.running_only:
+        return ""
+    return f"{workload.ref} has no ready replica"
 
 
 def _copied(candidacy: _Candidacy) -> str:
     """Why no copy is made of what no workload runs: its pods would be new, and load what is named by then."""
     if not candidacy.criteria.may_copy:
         return f"no workload runs it, and no copy may be made: {ROLE}"
+    if candidacy.criteria.running_only:
+        return "no workload runs it, and the policy's reach.plan is RunningOnly"
     unpinned = candidacy.workload.unpinned
     return (
         f"no workload runs it, and {unpinned[0]} names no digest or commit: a copy may load another" if unpinned else ""
@@ -219,13 +230,17 @@ def of_identity(revisions: Sequence[ModelRevision], identity: str) -> list[Model
 
 
 def rank(candidates: Sequence[Candidate], *, criteria: KnownGoodCriteria) -> list[Candidate]:
-    """Those that may serve, best first: named by the owner, attested, available for longest, by name."""
+    """Those that may serve, best first: ready, named by the owner, attested, available for longest, by name.
 
-    def key(candidate: Candidate) -> tuple[bool, bool, float, str]:
+    One that is ready comes before all that would have to be brought up: those may yet not come.
+    """
+
+    def key(candidate: Candidate) -> tuple[bool, bool, bool, float, str]:
         revision = candidate.revision
         assert revision is not None  # noqa: S101  # a candidate that may serve has one
         since = good_since(revision)
         return (
+            not candidate.workload.serves,
             revision.metadata.name != criteria.preferred,
             not vouched(revision),
             since.timestamp() if since else float("inf"),

@@ -13,6 +13,7 @@ from enum import Enum
 from lazaretto.api import reasons
 from lazaretto.api.aiincident import LimitStop
 from lazaretto.api.containment import Hold
+from lazaretto.api.reach import ReachRule
 from lazaretto.api.responsepolicy import ReleaseRule, ResponsePolicy
 from lazaretto.api.taxonomy import Mode
 from lazaretto.domain.approvals import ReleaseVerdict, count, release_verdict, relevant, terms_of
@@ -115,7 +116,8 @@ def _held(case: Case, hold: Hold, assessment: Assessment, choice: PolicyChoice) 
         names = ", ".join(a.by for a in release.counted) or "decisions that are gone by now, or by break-glass"
         what = "declared a false positive by" if release.false_positive else "release approved by"
         return Verdict(Step.RELEASE, reasons.RELEASING, f"{what} {names}", assessment, choice, release, hold=hold)
-    hold = led_to_copy(hold, copies=case.copies, workloads=case.workloads)
+    rule = choice.policy.spec.reach if choice.policy else ReachRule()
+    hold = led_to_copy(hold, rule, copies=case.copies, workloads=case.workloads, now=case.now)
     growth = grown(
         hold.model_copy(update=asdict(release.terms)),
         workloads=case.workloads,
@@ -145,6 +147,8 @@ def _unheld(case: Case, assessment: Assessment, choice: PolicyChoice) -> Verdict
         return Verdict(Step.RECORD, reasons.NO_TARGET, message, assessment, choice)
     if case.protected:
         return Verdict(Step.RECORD, reasons.NAMESPACE_PROTECTED, case.protected, assessment, choice, stalled=True)
+    if case.unreadable:
+        return Verdict(Step.RECORD, reasons.INVALID, case.unreadable, assessment, choice, stalled=True)
     if case.model is None:
         message = f"ProtectedModel {spec.target.model} does not exist in this namespace; create it to have this decided"
         return Verdict(Step.RECORD, reasons.MODEL_NOT_FOUND, message, assessment, choice, stalled=True)
@@ -156,7 +160,8 @@ def _unheld(case: Case, assessment: Assessment, choice: PolicyChoice) -> Verdict
 def _under_policy(case: Case, policy: ResponsePolicy, assessment: Assessment, choice: PolicyChoice) -> Verdict:
     mode = policy.spec.mode
     diagnosis = _diagnose(case, policy)
-    proposal = propose(case, policy, diagnosis, terms=_release(case, assessment, choice).terms)
+    terms = _release(case, assessment, choice).terms
+    proposal = propose(case, policy, diagnosis, terms=terms, severity=assessment.severity)
     hold = proposal.hold
     plan = proposal.text
 
@@ -212,6 +217,8 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
         held=case.held_workloads,
         revisions=case.revisions,
         revoked=case.revoked,
-        criteria=criteria_of(policy.spec.known_good, model=case.model, category=spec.category, began=began),
         records=records_out_of_service(case.revisions, case.workloads),
+        criteria=criteria_of(
+            policy.spec.known_good, model=case.model, category=spec.category, began=began, reach=policy.spec.reach
+        ),
     )

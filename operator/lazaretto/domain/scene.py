@@ -20,6 +20,14 @@ Reference = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an autoscaler keeps a workload's replicas within."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
     """A workload that serves some revision of the model."""
 
@@ -50,6 +58,14 @@ class Workload:
     """Whether all of its pods were made from its present template."""
     exists: bool = True
     """False for what could be made of a recorded template: it has no uid, and its pods are none yet."""
+    scaled: Bounds | None = None
+    """What an autoscaler keeps it within; None without one."""
+
+    @property
+    def serves(self) -> bool:
+        """Whether it can take traffic as it stands."""
+        # Pods that are on their way out are ready to the last; a workload at zero replicas takes nothing over.
+        return self.replicas > 0 and self.ready > 0 and self.available
 
     @property
     def ref(self) -> str:
@@ -110,6 +126,14 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
+class Raise:
+    """A workload that has at least so many replicas, because it is to stand in for a compromised one."""
+
+    workload: Workload
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """What all holds together demand of the model's surroundings."""
 
@@ -125,6 +149,10 @@ class Demand:
     """Workloads that must not run and were not found, as Kind/name."""
     pause_gitops: bool = False
     """Whether GitOps tools are kept from syncing what is held."""
+    tolerated: tuple[Workload, ...] = ()
+    """Compromised, and served by until another is ready: not stopped yet, and not to grow."""
+    raised: tuple[Raise, ...] = ()
+    """Known-good workloads that are brought up; none of them compromised."""
     held: frozenset[Reference] = frozenset()
     """What is held of the namespace, so far as it is planned: the owners of these can be told from others."""
 
@@ -170,7 +198,11 @@ def union(parts: Iterable[Demand]) -> Demand:
     good: Workload | None = None
     fallback: ServiceReference | None = None
     shift = paused = False
+    tolerated: dict[str, Workload] = {}
+    raised: dict[str, Raise] = {}
     for part in parts:
+        tolerated |= {w.uid: w for w in part.tolerated}
+        raised |= {r.workload.uid: max(r, raised.get(r.workload.uid, r), key=lambda x: x.replicas) for r in part.raised}
         compromised |= {w.uid: w for w in part.compromised}
         scaled |= {w.uid: w for w in part.scale_to_zero}
         lost |= dict.fromkeys(part.out_of_sight)
@@ -180,4 +212,14 @@ def union(parts: Iterable[Demand]) -> Demand:
             good, fallback = part.known_good, part.fallback
     if good is not None and good.uid in compromised:
         good = None
-    return Demand(tuple(compromised.values()), tuple(scaled.values()), shift, good, fallback, tuple(lost), paused)
+    return Demand(
+        tuple(compromised.values()),
+        tuple(scaled.values()),
+        shift,
+        good,
+        fallback,
+        tuple(lost),
+        paused,
+        tolerated=tuple(w for w in tolerated.values() if w.uid not in scaled),
+        raised=tuple(r for r in raised.values() if r.workload.uid not in compromised),
+    )

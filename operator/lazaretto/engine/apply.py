@@ -42,7 +42,7 @@ async def apply(
     outcome = Outcome()
 
     async def write(plan: ObjectPlan, changes: Sequence[Change]) -> None:
-        if before_workloads is not None and plan.surface.release_stage == WORKLOADS_FIRST:
+        if before_workloads is not None and plan.stage == WORKLOADS_FIRST:
             await before_workloads()
         await _write(api, plan, changes, outcome)
 

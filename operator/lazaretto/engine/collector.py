@@ -249,7 +249,7 @@ def _material(due: Due, current: Pass) -> Material:
     """What the pass has in its hands."""
     uids = {workload.uid for workload in due.workloads}
     objects = [obj for found in current.live.objects.values() for obj in found if uid_of(obj) in uids]
-    leading = [p.obj for p in current.plans if p.wanted and p.surface.release_stage != WORKLOADS_FIRST]
+    leading = [p.obj for p in current.plans if p.wanted and p.stage != WORKLOADS_FIRST]
     return Material(
         incident=due.incident,
         hold=due.hold,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from lazaretto.api import AIIncident, Containment, reasons
+from lazaretto.api import AIIncident, Containment, ProtectedModel, reasons
 from lazaretto.api.containment import MOST_COPIES, MOST_CUT_OFF, ContainmentSpec, Hold, WorkloadCopy
 from lazaretto.api.responsepolicy import EvidenceRule
 from lazaretto.domain.contest import Move
-from lazaretto.domain.copy_ready import arrived
 from lazaretto.domain.demands import standing
 from lazaretto.domain.evidence import Evidence, Problem
+from lazaretto.domain.reach import Facts
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene, Workload
+from lazaretto.domain.text import SHORT, clean
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.apply import Outcome
 from lazaretto.engine.gather import Live
@@ -27,8 +28,6 @@ from lazaretto.traffic.registry import SERVICE
 
 _DEFAULT_EVIDENCE = EvidenceRule()
 YOUNG = timedelta(seconds=5)
-STALLED, RISING = 10.0, 1.0
-"""Seconds until a pass that waits for a person, whose doing rings no bell, and for a copy to become ready."""
 
 
 @dataclass(slots=True)
@@ -46,6 +45,8 @@ class Pass:
     unmade: list[Problem] = field(default_factory=list)
     """Why copies are not made. People mend that, and nothing is gained by looking again at once."""
     evidence: Evidence | None = None
+    reached: Mapping[str, Facts] = field(default_factory=dict)
+    """By incident uid: what was seen of known-good workloads that are brought up."""
     isolated: Isolated = field(default_factory=Isolated)
     back: Comeback | None = None
     contested: str | None = None
@@ -84,8 +85,19 @@ def look_up(store: Store, key: Key) -> Known:
         store.policies_in(namespace),
         store.revisions_of(namespace, name),
         store.containment(namespace, name),
+        unreadable=_unreadable(store, namespace, name),
         switched_off=store.switched_off,
     )
+
+
+def _unreadable(store: Store, namespace: str, name: str) -> str:
+    """Which object that a decision on the model rests on is there and cannot be read, and what to do about it."""
+    # Without the journal nothing may be touched: it knows what was there before the first touch.
+    for kind in (Containment, ProtectedModel):
+        if error := store.unreadable.get((kind.facts.kind, namespace, name)):
+            what = f"{kind.facts.kind}/{name} is not as its kind asks ({clean(error, bound=SHORT)})"
+            return f"{what}; nothing is done before it is put right or removed"
+    return ""
 
 
 _AS_FAR_AS_IT_GOES = (
@@ -132,16 +144,6 @@ def _copies(current: Pass) -> list[WorkloadCopy]:
     awaited = [h.awaits for h in standing(current.triage.holds) if h.awaits is not None]
     planned = {p.name: WorkloadCopy(**p.model_dump()) for p in awaited}
     return list((planned | known).values())[:MOST_COPIES]
-
-
-def patience(current: Pass) -> float | None:
-    """The seconds until a model at rest wants another pass, or None."""
-    if any(verdict.stalled for verdict in current.triage.verdicts.values()):
-        return STALLED
-    if (journal := current.journal) is None:
-        return None
-    awaited = (arrived(h, copies=journal.spec.copies, workloads=current.live.workloads) for h in journal.spec.holds)
-    return RISING if any(w is not None and 0 < w.replicas != w.ready for w in awaited) else None
 
 
 def names(current: Pass, *, releasing: bool) -> list[str]:

@@ -22,6 +22,7 @@ from lazaretto.errors import Conflict, Forbidden, Invalid, NotFound
 from lazaretto.kube.annotation import is_annotation
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.request import dry_run
+from lazaretto.kube.surface import THEN_STAND_INS
 
 _WORST_FIRST = ("False", "Unknown", "True")
 
@@ -42,7 +43,8 @@ async def prove_fence(api: Api, plans: Sequence[ObjectPlan], *, policies: Findin
 
 
 async def _try(api: Api, plans: Sequence[ObjectPlan]) -> Finding:
-    asked = [(p, back) for p in plans if p.surface.fence and not p.unmet and (back := _undoing(p))]
+    held = [p for p in plans if p.surface.fence and not p.unmet and p.stage != THEN_STAND_INS]
+    asked = [(p, back) for p in held if (back := _undoing(p))]
     answers = await asyncio.gather(*(_ask(api, plan, back) for plan, back in asked))
     by_answer = {a: [p for (p, _), given in zip(asked, answers, strict=True) if given is a] for a in _Answer}
     if passed := by_answer[_Answer.PASSED]:

@@ -20,7 +20,7 @@ from typing import Any
 from lazaretto.api.containment import Containment
 from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.domain.fields import ABSENT, find_target, read_journal
-from lazaretto.domain.scene import Scene, Workload
+from lazaretto.domain.scene import Bounds, Scene, Workload
 from lazaretto.errors import ApiError, Forbidden, NotFound
 from lazaretto.gitops.registry import OWNERS
 from lazaretto.kube.api_server import Api, Object
@@ -30,7 +30,7 @@ from lazaretto.kube.surface import Object as LiveObject
 from lazaretto.kube.surface import Surface, metadata, name_of, uid_of
 from lazaretto.traffic.registry import ROUTES, SERVICE
 from lazaretto.traffic.service import SELECTOR, service_facts
-from lazaretto.workloads.registry import SCALERS, WORKLOADS
+from lazaretto.workloads.registry import BOUNDS, SCALERS, WORKLOADS
 
 ASIDE = 0.5
 """Seconds for what nothing rests on."""
@@ -280,7 +280,11 @@ class _Search:
 
 
 def _read_workloads(objects: Mapping[Surface, Sequence[Object]]) -> tuple[Workload, ...]:
-    return tuple(read(obj) for surface, read in WORKLOADS for obj in objects.get(surface, ()))
+    bounds: dict[Name, Bounds] = {}
+    for surface in SCALERS:
+        bounds |= dict(BOUNDS[surface.resource.kind](obj) for obj in objects.get(surface, ()))
+    found = [read(obj) for surface, read in WORKLOADS for obj in objects.get(surface, ())]
+    return tuple(replace(w, scaled=bounds.get((w.kind, w.name))) for w in found)
 
 
 def _held_names(containment: Containment | None, kind: str) -> set[str]:

@@ -90,7 +90,7 @@ class Round:
     def _about_to_be_scaled(self) -> list[Hold]:
         """Standing holds that want to keep pods of workloads that this pass scales down."""
         plans = self._current.plans
-        written = {plan.name for plan in plans if plan.changes and plan.surface.release_stage == WORKLOADS_FIRST}
+        written = {plan.name for plan in plans if plan.changes and plan.stage == WORKLOADS_FIRST}
         return [
             hold
             for hold in standing(self._holds)

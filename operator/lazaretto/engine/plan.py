@@ -20,7 +20,8 @@ from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.gather import Live, Name
 from lazaretto.errors import TooLarge
 from lazaretto.kube.annotation import is_aside
-from lazaretto.kube.surface import Object, Surface, name_of, uid_of, version_of
+from lazaretto.kube.surface import THEN_STAND_INS, WORKLOADS_FIRST, Object, Surface, name_of, uid_of, version_of
+from lazaretto.workloads.deployment import stands_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,12 @@ class ObjectPlan:
     def unmet(self) -> bool:
         """Whether anything that the model's containment rests on is still to be written."""
         return not all(is_aside(change.path) for change in self.changes)
+
+    @property
+    def stage(self) -> int:
+        """When release restores it, see `kube.surface`."""
+        raised = self.surface.release_stage == WORKLOADS_FIRST and stands_in(self.entry)
+        return THEN_STAND_INS if raised else self.surface.release_stage
 
     @property
     def ref(self) -> str:
@@ -126,7 +133,7 @@ def _bounded(
     plans: Sequence[ObjectPlan], *, room: int, journalled: Collection[str]
 ) -> tuple[list[ObjectPlan], list[str]]:
     """As many as the journal has room for: what stops the model first, then traffic, autoscalers last."""
-    fresh = sorted((p for p in plans if p.uid not in journalled), key=lambda p: p.surface.release_stage)
+    fresh = sorted((p for p in plans if p.uid not in journalled), key=lambda p: p.stage)
     excess = {p.uid for p in fresh[max(0, room) :]}
     told = [f"{p.ref} is not held: a containment has room for {MOST_TARGETS} objects" for p in fresh[max(0, room) :]]
     return [p for p in plans if p.uid not in excess], told

@@ -76,7 +76,7 @@ def _overall(contained: Finding, plans: Sequence[ObjectPlan]) -> Level:
     written = not any(p.unmet for p in plans if p.wanted)
     if not written:
         return ""
-    workloads = [p.surface.prove(p.obj).level for p in plans if p.wanted and p.surface.release_stage == 0]
+    workloads = [p.surface.prove(p.obj).level for p in plans if p.wanted and p.stage == 0]
     return min(workloads, default="L0")
 
 
@@ -87,7 +87,7 @@ def _contained(
     lost = ", ".join(demand.out_of_sight)
     if not demand.scale_to_zero and not lost:
         return Finding("Unknown", reasons.NOT_REQUESTED, "the policy does not scale to zero; see TrafficShifted")
-    late = [p for p in plans if p.unmet and p.surface.release_stage != THEN_TRAFFIC]
+    late = [p for p in plans if p.unmet and p.stage != THEN_TRAFFIC]
     if late:
         return Finding("False", reasons.CONTAINING, f"not yet held: {', '.join(p.ref for p in late)}")
     if denied:
@@ -95,9 +95,7 @@ def _contained(
     if not demand.scale_to_zero:
         text = f"{lost} does not exist any more; whether it left pods behind is not known"
         return Finding("Unknown", reasons.WORKLOAD_NOT_FOUND, text)
-    unobserved = [
-        p for p in plans if p.wanted and p.surface.release_stage == 0 and p.surface.prove(p.obj).level != "L1"
-    ]
+    unobserved = [p for p in plans if p.wanted and p.stage == 0 and p.surface.prove(p.obj).level != "L1"]
     if unobserved:
         return Finding("False", reasons.CONTAINING, "; ".join(p.surface.prove(p.obj).message for p in unobserved))
     left = sum(len(found) for found in pods.values())
@@ -119,7 +117,7 @@ def _traffic(
 ) -> Finding:
     if not demand.shift:
         return Finding("Unknown", reasons.NOT_REQUESTED, "the policy does not shift traffic")
-    ways = [p for p in plans if p.surface.release_stage == THEN_TRAFFIC and p.wanted]
+    ways = [p for p in plans if p.stage == THEN_TRAFFIC and p.wanted]
     if not ways:
         return Finding("Unknown", reasons.NO_WAY_IN, "no route or Service of the namespace leads to the model")
     late = [p.ref for p in ways if p.unmet]

@@ -23,7 +23,7 @@ from lazaretto.engine.apply import apply
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.collector import Collection, Collector
 from lazaretto.engine.copying import Copying
-from lazaretto.engine.current_pass import Pass, cut_off, journal_of, look_up, names, patience, settled
+from lazaretto.engine.current_pass import Pass, cut_off, journal_of, look_up, names, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
 from lazaretto.engine.interference import interferences
@@ -33,7 +33,8 @@ from lazaretto.engine.opposition import Opposition, Writes, unfinished
 from lazaretto.engine.orphans import orphans
 from lazaretto.engine.plan import gone, plan
 from lazaretto.engine.proof import prove
-from lazaretto.engine.release import comeback, marked, pruned, waiting_for
+from lazaretto.engine.reaching import arrived, busy, coming_back, look, reached, told
+from lazaretto.engine.release import marked, waiting_for
 from lazaretto.engine.report import Reporter
 from lazaretto.engine.sentry import Watched
 from lazaretto.engine.standing import standings
@@ -50,6 +51,9 @@ log = logging.getLogger(__name__)
 NOW = 0.0
 SOON = 0.15
 WAITING = 1.0
+STALLED = 10.0
+"""What a person mends - a right, a workload, a revision that has soaked - rings no bell."""
+LATER = 5.0
 NEVER = None
 
 
@@ -106,7 +110,8 @@ class Reconciler:
         if known.containment is None and uncounted(self._store, key):
             return SOON
         try:
-            known = await self._pruned(known)
+            if known.containment is not None:
+                known = replace(known, containment=await self._journal.prune(known.containment))
         except Conflict:
             return NOW
         live = await self._gather(known)
@@ -134,7 +139,9 @@ class Reconciler:
         self._report(current)
         if current.back is not None and current.back.complete:
             return await self._finish(current)
-        return patience(current) if delay is NEVER else delay
+        if delay is NEVER and any(verdict.stalled for verdict in decided.verdicts.values()):
+            return STALLED
+        return delay
 
     async def _gather(self, known: Known) -> Live:
         if known.model is None and known.containment is None:
@@ -155,7 +162,10 @@ class Reconciler:
         if not holds and known.containment is None:
             self._forget(current.key)
             return NEVER
+        await look(self._api, current)
         scene, demand = await self._plan(current)
+        if arrived(current):
+            scene, demand = await self._plan(current)
         snapshots = self._collector.begin(current)
         containment = await self._journalled(current, scene=scene, demand=demand)
         current.journal = containment
@@ -167,7 +177,7 @@ class Reconciler:
         moves = self._moves(current, overtaken=overtaken)
         writes: Writes = [(p, p.changes) for p in current.plans if p.changes and p.uid not in overtaken]
         if releasing:
-            current.back = comeback(current.plans, live=current.live, containment=containment)
+            current.back = await coming_back(self._api, current, containment)
             writes += current.back.writes
         refused = await self._write(current, writes, undoing=bool(moves), snapshots=snapshots)
         self._collector.submit(snapshots, current)
@@ -227,7 +237,9 @@ class Reconciler:
         policies = self._policies()
         evidence, fenced = await asyncio.gather(proving, prove_fence(self._api, current.plans, policies=policies))
         current.evidence = evidence.behind(fenced).beside(current.isolated.finding, kept=current.isolated.kept)
+        current.evidence = told(current.evidence, current, demand=demand)
         delay = NEVER if settled(evidence) and not current.outcome.problems else WAITING
+        delay = (WAITING if busy(current) else LATER) if reached(current) else delay
         if fenced.status != "True" and current.young:
             # A hold takes effect in admission some milliseconds after it was stored.
             delay = WAITING
@@ -296,14 +308,6 @@ class Reconciler:
         spec = marked(current.plans, containment.spec, staying=staying, restored=done)
         await self._journal.write(spec, namespace=known.namespace, current=containment)
         return NOW
-
-    async def _pruned(self, known: Known) -> Known:
-        """Remove entries whose restore was verified: an object that is held again gets a fresh base."""
-        if (containment := known.containment) is None:
-            return known
-        spec = pruned(containment.spec)
-        stored = await self._journal.write(spec, namespace=known.namespace, current=containment)
-        return replace(known, containment=stored)
 
     def _report(self, current: Pass) -> None:
         """Hand every open incident's new standing, and the containment's, to the status lane."""

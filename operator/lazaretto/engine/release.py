@@ -1,6 +1,7 @@
 """In which order a model comes back. Pure.
 
-Workloads first; when they are available again, the traffic; autoscalers last, because an
+Workloads first; when they are available again, the traffic; then what was scaled up to stand in for
+them; autoscalers last, because an
 autoscaler that wakes first would undo the restored replica count before it was verified.
 """
 
@@ -15,6 +16,7 @@ from lazaretto.domain.demands import out_of_sight, standing
 from lazaretto.domain.fields import Change
 from lazaretto.engine.gather import Live
 from lazaretto.engine.plan import ObjectPlan
+from lazaretto.kube.surface import THEN_STAND_INS, WORKLOADS_FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +30,19 @@ class Comeback:
     complete: bool
 
 
-def comeback(plans: Sequence[ObjectPlan], *, live: Live, containment: Containment) -> Comeback:
-    """The next step of a release. `plans` holds what the journal and the demand know."""
+def comeback(plans: Sequence[ObjectPlan], *, live: Live, containment: Containment, yielding: bool = False) -> Comeback:
+    """The next step of a release. `plans` holds what the journal and the demand know.
+
+    `yielding`: what was scaled up to stand in goes first, because the released workload waits for its room.
+    """
     if blind := _blind(live, containment):
         return Comeback((), blind, (), False)
     loose = [p for p in plans if any(path not in p.wanted for path in (f.path for f in p.entry.fields))]
     writes: list[tuple[ObjectPlan, Sequence[Change]]] = []
     waiting: list[str] = []
-    for stage in sorted({p.surface.release_stage for p in loose}):
-        members = [p for p in loose if p.surface.release_stage == stage]
+    stages = {p.uid: WORKLOADS_FIRST if yielding and p.stage == THEN_STAND_INS else p.stage for p in loose}
+    for stage in sorted(set(stages.values())):
+        members = [p for p in loose if stages[p.uid] == stage]
         writes += [(p, p.restore.changes) for p in members if p.restore.changes]
         unsettled = [p.surface.settled(p.obj) for p in members if not p.wanted and not p.restore.changes]
         waiting += [text for text in unsettled if text]

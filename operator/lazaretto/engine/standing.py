@@ -65,6 +65,9 @@ def _facts(
     yield from chronicle.acting(incident, targets, journalled_at=progress.journalled_at)
     if verdict.step is Step.KEEP and verdict.hold is not None:
         yield from chronicle.growing(current.known.hold_of(incident), verdict.hold)
+    held = next((h for h in current.triage.holds if h.incident_uid == incident.metadata.uid), None)
+    if held is not None:
+        yield from chronicle.reaching(incident.status, held)
     yield from current.facts
     if verdict.step is Step.RELEASE:
         yield from (f for p in current.plans for f in chronicle.restoring(p.ref, p.uid, p.restore))

@@ -236,7 +236,8 @@ class Survey:
         namespace, name = model.metadata.namespace, model.metadata.name
         policy = leading_policy(self._store.policies_in(namespace), model=model)
         rule = policy.spec.known_good if policy else None
-        criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model)
+        reach = policy.spec.reach if policy else None
+        criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model, reach=reach)
         revisions = self._store.revisions_of(namespace, name)
         judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria) for w in workloads]
         gone = records_out_of_service(revisions, workloads)
@@ -262,7 +263,7 @@ def _observed(candidate: Candidate, confidences: Mapping[str, DigestConfidence])
         replicas=workload.replicas,
         ready=workload.ready,
         digest_confidence=confidences.get(workload.identity, ""),
-        takes_over=(f"no: {candidate.refused}" if candidate.refused else f"yes: {candidate.reason}")[:1024],
+        takes_over=_takes_over(candidate)[:1024],
     )
 
 
@@ -276,3 +277,9 @@ def _recorded(candidate: Candidate) -> ObservedRecord:
         digest_confidence=revision.status.digest_confidence,
         takes_over=reason[:1024],
     )
+
+
+def _takes_over(candidate: Candidate) -> str:
+    if candidate.refused:
+        return f"no: {candidate.refused}"
+    return f"yes: {candidate.reason}" if candidate.workload.serves else f"yes, once scaled up: {candidate.reason}"

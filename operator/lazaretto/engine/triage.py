@@ -37,6 +37,8 @@ class Known:
     """Uids of workloads that stand in for what another model holds, each with what for."""
     protected: str = ""
     """Why nothing may be done in the namespace."""
+    unreadable: str = ""
+    """The journal or the model that is stored and cannot be read."""
     switched_off: str = ""
     """Why nothing may be done without a person."""
 
@@ -113,6 +115,7 @@ def _case(
         copies=known.containment.spec.copies if known.containment else (),
         stands_in=known.stands_in,
         protected=known.protected,
+        unreadable=known.unreadable,
         switched_off=known.switched_off,
     )
 

@@ -21,8 +21,10 @@ Object = Mapping[str, Any]
 
 WORKLOADS_FIRST = 0
 THEN_TRAFFIC = 1
-AUTOSCALERS_LAST = 2
-GITOPS_LAST = 3
+THEN_STAND_INS = 2
+"""What was scaled up to serve instead: it is needed until traffic has gone back."""
+AUTOSCALERS_LAST = 3
+GITOPS_LAST = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Prometheus:
         session = requests.Session()
         # Proxy variables of the environment must not decide where we ask.
         session.trust_env = False
+        # Nor may what answers there: it could have us ask whatever only we can reach.
+        session.max_redirects = 0
         self._connection = PrometheusConnect(
             url=url.rstrip("/"), session=session, retry=Retry(total=0), timeout=int(DEADLINE)
         )

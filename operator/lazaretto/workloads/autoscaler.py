@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lazaretto.domain.fields import ABSENT, Change, Fields
-from lazaretto.domain.scene import Demand, Scene
+from lazaretto.domain.scene import Bounds, Demand, Scene
 from lazaretto.kube import surface
 from lazaretto.kube.request import Request, json_patch
-from lazaretto.kube.resource import AUTOSCALERS
+from lazaretto.kube.resource import AUTOSCALERS, SCALED_OBJECTS
 from lazaretto.kube.surface import Object, Proof
 
 BEHAVIOR = "spec.behavior"
@@ -49,9 +49,13 @@ class AutoscalerSurface:
         return {BEHAVIOR: ABSENT if behavior is None else _completed(behavior)}
 
     def hold(self, obj: Object, base: Fields, *, scene: Scene, demand: Demand) -> Fields:
-        """Scale-up disabled for an autoscaler of a workload that must not run."""
+        """Scale-up disabled for an autoscaler of a workload that must not run, or not grow."""
         target = (obj.get("spec") or {}).get("scaleTargetRef") or {}
-        if not any(w.kind == target.get("kind") and w.name == target.get("name") for w in demand.scale_to_zero):
+        # What KEDA made it puts right again at once; while its target serves on, the fence alone keeps it from growing.
+        owners = surface.metadata(obj).get("ownerReferences") or ()
+        ours = not any(owner.get("kind") == SCALED_OBJECTS.kind for owner in owners)
+        stays = (*demand.scale_to_zero, *(demand.tolerated if ours else ()))
+        if not any(w.kind == target.get("kind") and w.name == target.get("name") for w in stays):
             return {}
         behavior = base.get(BEHAVIOR, ABSENT)
         before = {} if behavior is ABSENT else behavior
@@ -79,6 +83,15 @@ class AutoscalerSurface:
     def settled(self, obj: Object) -> str:
         """An HPA is in service as soon as it is stored."""
         return ""
+
+
+def bounds_of(obj: Object) -> tuple[tuple[str, str], Bounds]:
+    """Kind and name of what an HPA scales, and what it keeps it within."""
+    spec = obj.get("spec") or {}
+    target = spec.get("scaleTargetRef") or {}
+    least = spec.get("minReplicas")
+    found = Bounds(1 if least is None else int(least), int(spec.get("maxReplicas") or 1))
+    return (str(target.get("kind") or ""), str(target.get("name") or "")), found
 
 
 def _completed(behavior: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from lazaretto.domain.fields import Change, Fields
+from lazaretto.api.containment import JournalTarget
+from lazaretto.domain.fields import Change, Fields, read_journal
 from lazaretto.domain.identity import frame_of, identity_of, images_of, pinned, tagged, unpinned, unresolvable
-from lazaretto.domain.scene import Demand, Scene, Workload
+from lazaretto.domain.scene import Demand, Raise, Scene, Workload
 from lazaretto.kube import surface
 from lazaretto.kube.request import Request, merge_patch
 from lazaretto.kube.resource import DEPLOYMENTS
@@ -35,9 +36,12 @@ class DeploymentSurface:
         return {REPLICAS: int((obj.get("spec") or {}).get("replicas", 1))}
 
     def hold(self, obj: Object, base: Fields, *, scene: Scene, demand: Demand) -> Fields:
-        """Zero replicas for a workload that must not run."""
-        held = any(w.uid == surface.uid_of(obj) for w in demand.scale_to_zero)
-        return {REPLICAS: 0} if held else {}
+        """Zero replicas for a workload that must not run; enough for one that is to stand in."""
+        uid = surface.uid_of(obj)
+        if any(w.uid == uid for w in demand.scale_to_zero):
+            return {REPLICAS: 0}
+        wanted = next((r for r in demand.raised if r.workload.uid == uid), None)
+        return _raised(self.read(obj)[REPLICAS], wanted, base=base[REPLICAS]) if wanted else {}
 
     def write(self, obj: Object, changes: Sequence[Change]) -> Request:
         """A merge patch on `/scale`; another Deployment of the same name has another uid and refuses it."""
@@ -66,6 +70,22 @@ class DeploymentSurface:
         if surface.observed(obj) and available >= wanted:
             return ""
         return f"Deployment/{surface.name_of(obj)} has {available} of {wanted} replicas available"
+
+
+def _raised(live: int, wanted: Raise, *, base: int) -> Fields:
+    """At least so many replicas. More of them are somebody else's wish, or an autoscaler's."""
+    if wanted.workload.scaled is not None:
+        # At zero replicas it sleeps; from then on it decides, and what it decides is restored as ours was.
+        return {REPLICAS: live or wanted.replicas} if base == 0 else {}
+    enough = base >= wanted.replicas and live >= wanted.replicas
+    return {} if enough or live > wanted.replicas else {REPLICAS: wanted.replicas}
+
+
+def stands_in(entry: JournalTarget) -> bool:
+    """Whether a journalled Deployment was scaled up, to serve in the place of another."""
+    journal = read_journal(entry)
+    held, base = journal.held.get(REPLICAS), journal.base.get(REPLICAS)
+    return isinstance(held, int) and isinstance(base, int) and held > base
 
 
 def workload_of(obj: Object) -> Workload:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lazaretto.domain.fields import Change, Fields
-from lazaretto.domain.scene import Demand, Scene
+from lazaretto.domain.scene import Bounds, Demand, Scene
 from lazaretto.kube import annotation, surface
 from lazaretto.kube.request import Request
 from lazaretto.kube.resource import SCALED_OBJECTS
@@ -54,3 +54,12 @@ class ScaledObjectSurface:
     def settled(self, obj: Object) -> str:
         """A ScaledObject is in service as soon as it is stored."""
         return ""
+
+
+def bounds_of(obj: Object) -> tuple[tuple[str, str], Bounds]:
+    """Kind and name of what a ScaledObject scales, and what it keeps it within."""
+    spec = obj.get("spec") or {}
+    target = spec.get("scaleTargetRef") or {}
+    most = spec.get("maxReplicaCount")
+    found = Bounds(int(spec.get("minReplicaCount") or 0), 100 if most is None else int(most))
+    return (str(target.get("kind") or "Deployment"), str(target.get("name") or "")), found

@@ -24,6 +24,8 @@ DEPLOYMENT: dict[str, Any] = {
 }
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "chat"}, "spec": {"selector": {"app": "chat"}}}
 LINE = identity_of(TEMPLATE) + "\n"
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 60))
+"""A few lines that stand for 2^60 values."""
 
 
 def written(folder: Path, content: str | bytes) -> str:
@@ -78,7 +80,9 @@ def with_spec(spec: Any) -> str:
         (with_spec({"containers": ["text"]}), "give a pod template that is valid JSON"),
         ("{spec: {template: {spec: {volumes: [{a: 2026-01-02}]}}}}", "give a pod template that is valid JSON"),
         ("{spec: {template: {spec: {volumes: [{1: a, b: c}]}}}}", "give a pod template that is valid JSON"),
-        ("{spec: {template: {spec: {volumes: &v [*v]}}}}", "give a pod template that is valid JSON"),
+        ("{spec: {template: {spec: {volumes: &v [*v]}}}}", "not YAML that can be read: aliases are not read here"),
+        (BOMB, "not YAML that can be read: aliases are not read here"),
+        ("[" * 100_000, "not YAML that can be read: nested too deep"),
     ],
 )
 def test_what_cannot_be_used_is_one_error_with_field_value_and_remedy(

@@ -166,7 +166,7 @@ class History:
         kept = template_of(record.status.recorded)
         assert identity_of(kept) == identity
         assert kept["metadata"].get("annotations", {}).get("note", "") in self.facts[identity].notes
-        body = copy_body(planned(found), kept, model=MODEL, apart_from=[w.selector for w in workloads])
+        body = copy_body(planned(found, bad=workloads), kept, model=MODEL, apart_from=[w.selector for w in workloads])
         assert identity_of(body["spec"]["template"]) == identity
         labels = body["spec"]["template"]["metadata"]["labels"]
         assert not any(w.selector.items() <= labels.items() for w in workloads)

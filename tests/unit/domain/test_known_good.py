@@ -172,6 +172,12 @@ def test_every_refusal_says_why(found: Candidate, refused: str) -> None:
     assert (found.refused, found.reason) == (refused, "")
 
 
+def test_one_at_zero_replicas_may_serve_where_it_may_be_scaled_up() -> None:
+    at_zero = workload("good", replicas=0, ready=0)
+    found = judged(good(attested_by="ci"), of=at_zero, criteria=replace(SOAKED, running_only=False))
+    assert (found.refused, found.reason) == ("", "attested by ci")
+
+
 @pytest.mark.parametrize(
     ("soak", "told"),
     [
@@ -200,23 +206,39 @@ def test_records_of_one_identity_are_found_attested_ones_first() -> None:
 
 
 def candidate(
-    name: str, *, attested: bool = False, hour: float | None = 1, record: str = "", refused: str = ""
+    name: str,
+    *,
+    attested: bool = False,
+    hour: float | None = 1,
+    record: str = "",
+    refused: str = "",
+    serves: bool = True,
 ) -> Candidate:
     since = None if hour is None else at(hour)
     evidence = revision(record or f"r-{name}", attested_by="ci" if attested else "", since=since)
-    return Candidate(workload(name), evidence, refused, "")
+    return Candidate(workload(name, ready=2 if serves else 0, available=serves), evidence, refused, "")
 
 
 @pytest.mark.parametrize(
     ("better", "worse"),
     [
         (candidate("z", hour=9, record="owners"), candidate("a", attested=True)),
+        (candidate("z", hour=9), candidate("a", attested=True, record="owners", serves=False)),
+        (candidate("z", attested=True, serves=False), candidate("a", serves=False)),
         (candidate("z", hour=9, attested=True), candidate("a")),
         (candidate("z", hour=1), candidate("a", hour=2)),
         (candidate("z", hour=9), candidate("a", hour=None)),
         (candidate("a"), candidate("z")),
     ],
-    ids=["named by the owner", "attested", "available for longer", "seen available at all", "name"],
+    ids=[
+        "named by the owner",
+        "ready",
+        "attested, both to be scaled up",
+        "attested",
+        "available for longer",
+        "seen available at all",
+        "name",
+    ],
 )
 def test_what_comes_first_among_those_that_may_serve(better: Candidate, worse: Candidate) -> None:
     criteria = KnownGoodCriteria(require_attested=False, soak=timedelta(0), preferred="owners")

@@ -125,6 +125,16 @@ async def test_proxies_of_the_environment_are_ignored(server: Server, monkeypatc
     assert await Prometheus(server.url).active_since(incident()) == T1
 
 
+async def test_a_redirect_is_not_followed(server: Server) -> None:
+    async def send_on(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound("/elsewhere")
+
+    server.handler = send_on
+    with pytest.raises(Unavailable, match="Prometheus"):
+        await Prometheus(server.url).active_since(incident())
+    assert [path for path, _ in server.asked] == ["/api/v1/query"]
+
+
 @pytest.mark.parametrize("status", [301, 400, 401, 404, 422, 429, 500, 503])
 async def test_a_refusal_is_unavailable_after_one_try_and_quoted_bounded(server: Server, status: int) -> None:
     async def refuse(_: web.Request) -> web.StreamResponse:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazaretto.domain.fields import ABSENT, Change
-from lazaretto.workloads.autoscaler import BEHAVIOR, AutoscalerSurface
+from lazaretto.domain.scene import Bounds, Demand
+from lazaretto.workloads.autoscaler import BEHAVIOR, AutoscalerSurface, bounds_of
 from tests.engine.json_patches import PatchRefusedError
 from tests.unit.domain.objects import NAMESPACE
 from tests.unit.held_object import HeldObject, Object
@@ -209,3 +210,22 @@ def test_another_autoscaler_of_that_name_is_not_written(after: Any) -> None:
 def test_what_an_autoscaler_shows() -> None:
     assert SURFACE.prove(autoscaler()).level == "L0"
     assert SURFACE.settled(autoscaler()) == ""
+
+
+def test_what_serves_on_does_not_grow_but_for_what_keda_made() -> None:
+    body, wanted = autoscaler(), Demand(compromised=(BAD,), tolerated=(BAD,))
+    base = SURFACE.read(body)
+    assert SURFACE.hold(body, base, scene=SCENE, demand=wanted)[BEHAVIOR]["scaleUp"]["selectPolicy"] == "Disabled"
+    body["metadata"]["ownerReferences"] = [{"kind": "ScaledObject", "name": "chat"}]
+    assert SURFACE.hold(body, base, scene=SCENE, demand=wanted) == {}
+    assert SURFACE.hold(body, base, scene=SCENE, demand=demand(BAD)) != {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "bounds"),
+    [({}, Bounds(1, 5)), ({"minReplicas": 0}, Bounds(0, 5)), ({"minReplicas": 2, "maxReplicas": 4}, Bounds(2, 4))],
+)
+def test_what_it_keeps_its_target_within(spec: Object, bounds: Bounds) -> None:
+    body = autoscaler()
+    body["spec"] |= spec
+    assert bounds_of(body) == (("Deployment", "bad"), bounds)

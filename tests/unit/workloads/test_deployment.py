@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from lazaretto.domain.fields import Change, changes_to, extend_journal, read_journal, restoration
 from lazaretto.domain.identity import frame_of, identity_of
-from lazaretto.domain.scene import Demand, Workload
+from lazaretto.domain.scene import Bounds, Demand, Raise, Workload
 from lazaretto.kube.request import MERGE_PATCH
 from lazaretto.workloads.deployment import REPLICAS, DeploymentSurface, workload_of
 from tests.unit.domain.objects import NAMESPACE
@@ -196,3 +197,39 @@ def test_a_deployment_is_not_available_by(conditions: list[Object]) -> None:
 def test_a_deployment_of_which_nothing_is_known_yet() -> None:
     found = workload_of({"metadata": {"name": "new", "uid": "u9"}})
     assert (found.name, found.uid, found.pod_labels, found.selector) == ("new", "u9", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("live", "base", "held"),
+    [
+        pytest.param(0, 0, {REPLICAS: 3}, id="it is at zero"),
+        pytest.param(3, 0, {REPLICAS: 3}, id="it was raised"),
+        pytest.param(1, 0, {REPLICAS: 3}, id="somebody lowered it"),
+        pytest.param(5, 0, {}, id="somebody raised it further"),
+        pytest.param(4, 4, {}, id="it has enough of its own"),
+        pytest.param(0, 4, {REPLICAS: 3}, id="somebody lowered one that had enough"),
+    ],
+)
+def test_a_stand_in_has_at_least_so_many_replicas_when(live: int, base: int, held: Object) -> None:
+    wanted = Demand(raised=(Raise(BAD, 3),))
+    assert SURFACE.hold(deployment(replicas=live), {REPLICAS: base}, scene=SCENE, demand=wanted) == held
+
+
+@pytest.mark.parametrize(
+    ("live", "base", "held"),
+    [
+        pytest.param(0, 0, {REPLICAS: 3}, id="it sleeps at zero"),
+        pytest.param(7, 0, {REPLICAS: 7}, id="it was woken, and the autoscaler wants more"),
+        pytest.param(2, 0, {REPLICAS: 2}, id="it was woken, and the autoscaler wants less"),
+        pytest.param(2, 2, {}, id="it was awake"),
+    ],
+)
+def test_a_stand_in_with_an_autoscaler_is_woken_and_left_to_it_when(live: int, base: int, held: Object) -> None:
+    scaled = replace(BAD, scaled=Bounds(1, 9))
+    wanted = Demand(raised=(Raise(scaled, 3),))
+    assert SURFACE.hold(deployment(replicas=live), {REPLICAS: base}, scene=SCENE, demand=wanted) == held
+
+
+def test_what_must_not_run_is_never_raised() -> None:
+    wanted = Demand(scale_to_zero=(BAD,), raised=(Raise(BAD, 3),))
+    assert SURFACE.hold(deployment(replicas=3), {REPLICAS: 3}, scene=SCENE, demand=wanted) == {REPLICAS: 0}

@@ -1,11 +1,9 @@
-"""Stands between the operator and the API server, and stops the world at a chosen request.
+"""Stands between the operator and the API server, and lets chosen requests go wrong (`faults.py`).
 
-Killing a process "after the journal, before the first write" by timing hits that window now and then; here a gate
-holds the requests of that window back, each before it reaches the server or after the server has answered, for as
-long as the test wants. The product has no hooks: it merely has another server address. What the gate never lets go
-is dropped when the operator is dead, so the operator never learns what became of it.
-
-Plain HTTP on 127.0.0.1 towards the operator, TLS towards the API server; tokens are handed through.
+Killing a process "after the journal, before the first write" by timing hits that window now and then; here the
+requests of that window stand still, each before it reaches the server or after the server has answered, for as long
+as the test wants. The product has no hooks: it merely has another server address. Plain HTTP on 127.0.0.1 towards the
+operator, TLS towards the API server; tokens are handed through.
 """
 
 from __future__ import annotations
@@ -13,34 +11,19 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
-_HELD_SECONDS = 60.0
+from tests.faults.faults import CACHED, WATCH, Answer, Fault
+
+F = TypeVar("F", bound=Fault)
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "keep-alive"})
-
-
-class Gate:
-    """Holds every request that matches, until it is opened or its connections are cut."""
-
-    def __init__(self, matches: Callable[[str, str], bool], *, answered: bool) -> None:
-        """Matches method and path; `answered`: the server gets the request, the operator no answer."""
-        self.matches = matches
-        self.answered = answered
-        self.reached = threading.Event()
-        self.done = threading.Event()
-
-    def hold(self) -> None:
-        """Holds the calling request."""
-        self.reached.set()
-        self.done.wait(_HELD_SECONDS)
-        raise ConnectionAbortedError("cut by the gate")
 
 
 class Proxy:
@@ -51,7 +34,7 @@ class Proxy:
         document = json.loads(kubeconfig.read_text())
         cluster = document["clusters"][0]["cluster"]
         upstream = urlsplit(cluster["server"])
-        self.gate: Gate | None = None
+        self.faults: Sequence[Fault] = ()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._address = (upstream.hostname or "", upstream.port or 443)
         self._tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
@@ -66,14 +49,14 @@ class Proxy:
         return HTTPSConnection(*self._address, timeout=300, context=self._tls)
 
     @contextmanager
-    def gated(self, matches: Callable[[str, str], bool], *, answered: bool = False) -> Iterator[Gate]:
-        """A gate that stands for the length of a `with`."""
-        gate = self.gate = Gate(matches, answered=answered)
+    def befallen(self, fault: F) -> Iterator[F]:
+        """A fault that lasts for the length of a `with`, or until it is over; several may at once."""
+        self.faults = [*self.faults, fault]
         try:
-            yield gate
+            yield fault
         finally:
-            self.gate = None
-            gate.done.set()
+            self.faults = [each for each in self.faults if each is not fault]
+            fault.end()
 
     def __enter__(self) -> Self:
         """Starts to serve."""
@@ -110,37 +93,49 @@ class _Handler(BaseHTTPRequestHandler):
             self.upstream.close()
 
     def do_GET(self) -> None:
-        """Forwards a request, unless a gate holds it."""
-        gate = self.proxy.gate
-        held = gate is not None and gate.matches(self.command, urlsplit(self.path).path)
+        """Forwards a request, unless a fault befalls it."""
+        path = urlsplit(self.path).path
+        faults = () if "dryRun=" in self.path else self.proxy.faults
+        verb = _verb(self.command, self.path)
+        fault = next((each for each in faults if each.befalls(verb, path)), Fault(_nothing))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if gate is not None and held and not gate.answered:
-            gate.hold()
+        if (refusal := fault.before()) is not None:
+            self._refuse(refusal)
+            return
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
         self.upstream.request(self.command, self.path, body=body or None, headers=headers)
         answer = self.upstream.getresponse()
-        if gate is not None and held:
-            answer.read()
-            gate.hold()
-        if answer.chunked and "watch=" in self.path:
-            self._stream(answer)
+        if answer.chunked and verb == WATCH:
+            self._stream(answer, fault)
         else:
-            self._whole(answer)
+            self._whole(answer, fault)
 
     do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815  # the base class looks for these names
 
-    def _whole(self, answer: HTTPResponse) -> None:
+    def _whole(self, answer: HTTPResponse, fault: Fault) -> None:
         body = answer.read()
+        if answer.status < 300:
+            body = fault.whole(self.path, body)
+        fault.after()
         self._head(answer)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        fault.answered()
 
-    def _stream(self, answer: HTTPResponse) -> None:
+    def _refuse(self, answer: Answer) -> None:
+        self.send_response_only(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def _stream(self, answer: HTTPResponse, fault: Fault) -> None:
         self._head(answer)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        while piece := answer.read1(65536):
+        for piece in fault.frames(_lines(answer)):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         self.wfile.write(b"0\r\n\r\n")
 
@@ -152,3 +147,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the audit log has it all."""
+
+
+def _verb(method: str, address: str) -> str:
+    query = urlsplit(address).query.split("&")
+    if any(each.startswith("watch=") for each in query):
+        return WATCH
+    return CACHED if "resourceVersion=0" in query else method
+
+
+def _lines(answer: HTTPResponse) -> Iterator[bytes]:
+    """The frames of a watch, each as soon as it is there."""
+    while line := answer.readline():
+        yield line
+
+
+def _nothing(method: str, path: str) -> bool:
+    return False

@@ -1,0 +1,22 @@
+"""Writes the table of the results into the page: `python -m tests.faults RESULTS`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.faults.page import MARKER, PAGE
+from tests.faults.table import Line, table
+
+
+def main(path: str) -> None:
+    """Puts the results of a whole run behind the page's marker; fails if the run was not whole."""
+    lines = [Line(**line) for line in json.loads(Path(path).read_text())]
+    above, _, _ = PAGE.read_text().partition(MARKER)
+    PAGE.write_text(f"{above}{MARKER}\n\n{table(lines)}")
+    print(f"{len(lines)} plans, {sum(bool(line.broken) for line in lines)} of them red: see {PAGE.name}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,57 @@
+"""An operator behind a proxy, and a place for what became of each plan."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.access import ClusterAccess
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.operator import OperatorProcess
+from tests.e2e.conftest import SYSTEM
+from tests.e2e.raw_api import RawApi
+from tests.e2e.scene import Stage
+from tests.faults.proxy import Proxy
+from tests.faults.story import Place
+from tests.faults.table import Line
+
+RESULTS = "LAZARETTO_FAULTS_RESULTS"
+"""Names the file that takes the results."""
+
+
+@pytest.fixture(scope="package")
+def place(
+    control_plane: ControlPlane, cluster: ClusterAccess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """The operator under its ServiceAccount, behind a proxy."""
+    root: Path = tmp_path_factory.mktemp("faults")
+    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
+    with (
+        Proxy(kubeconfig, root / "kubeconfig") as proxy,
+        OperatorProcess(root / "operator", root / "kubeconfig") as operator,
+    ):
+        yield Place(operator, proxy, control_plane.audit)
+
+
+@pytest.fixture(scope="package")
+def stage(control_plane: ControlPlane, place: Place) -> Iterator[Stage]:
+    """Builds scenes; the operator runs."""
+    api = RawApi(control_plane.kubeconfig)
+    built = Stage(control_plane, api)
+    yield built
+    built.clear()
+    api.close()
+
+
+@pytest.fixture(scope="package")
+def lines() -> Iterator[list[Line]]:
+    """Takes a line for each plan; all of them are written in the end, where the environment names a file."""
+    found: list[Line] = []
+    yield found
+    if path := os.environ.get(RESULTS):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(json.dumps([line.plain() for line in found], indent=1))

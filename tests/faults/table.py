@@ -1,0 +1,59 @@
+"""The table of what every fault does to every property, for `docs/reference/faults.md`."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tests.faults.oracle import PROPERTIES, Outcome
+from tests.faults.plans import FAILURES, Plan
+
+HELD, BROKEN, NOT_ASKED = "holds", "**broken**", "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one plan."""
+
+    group: str
+    fault: str
+    where: str
+    broken: dict[str, str]
+    after: float
+
+    @classmethod
+    def of(cls, plan: Plan, outcome: Outcome) -> Line:
+        """The line of a plan."""
+        where = plan.where
+        if isinstance(where, str):
+            return cls("watches", plan.fault, where, outcome.broken, outcome.after)
+        group = "process" if plan.kills else "requests"
+        return cls(group, plan.fault, f"{where.phase}: {where.what}", outcome.broken, outcome.after)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def table(lines: Sequence[Line]) -> str:
+    """One row for each fault, over every place where it struck."""
+    return "\n".join(_rows(lines)) + "\n"
+
+
+def _rows(lines: Sequence[Line]) -> Iterator[str]:
+    yield f"| Fault | Plans | {' | '.join(PROPERTIES)} | Over after: median, most |"
+    yield f"|---|---|{'---|' * len(PROPERTIES)}---|"
+    for fault in dict.fromkeys(line.fault for line in lines):
+        mine = [line for line in lines if line.fault == fault]
+        cells = [_cell(mine, key) for key in PROPERTIES]
+        took = [line.after for line in mine]
+        yield f"| {fault} | {len(mine)} | {' | '.join(cells)} | {statistics.median(took):.1f} s, {max(took):.1f} s |"
+
+
+def _cell(lines: Sequence[Line], key: str) -> str:
+    if key == "I" and lines[0].fault not in FAILURES:
+        return NOT_ASKED
+    broken = sum(key in line.broken for line in lines)
+    return f"{BROKEN} ({broken})" if broken else HELD
