@@ -25,7 +25,7 @@ ALLOWED = {
             *(f"{verb} {kind}" for verb in ("get", "list", "watch", "patch") for kind in ("httproutes", "grpcroutes")),
             *(f"{verb} scaledobjects" for verb in ("get", "list", "watch", "patch")),
             *("patch deployments/scale", "patch services", "list pods", "list endpointslices", "create events"),
-            *("list events", "create configmaps"),
+            *("list events", "create configmaps", "delete modelrevisions"),
             *(f"{verb} containments" for verb in ("get", "create", "patch", "delete")),
             *(f"patch {kind} (dry run)" for kind in ("deployments/scale", "services", "httproutes", "grpcroutes")),
             *("get aiincidents", "get protectedmodels", "get modelrevisions", "create modelrevisions"),

@@ -21,7 +21,7 @@ Object = dict[str, Any]
 _OWN = "apis/lazaretto.dev/v1alpha1"
 _GROUPS = {
     "networkpolicies": "apis/networking.k8s.io/v1",
-    "deployments": "apis/apps/v1",
+    **dict.fromkeys(("deployments", "replicasets"), "apis/apps/v1"),
     "horizontalpodautoscalers": "apis/autoscaling/v2",
     "httproutes": "apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "apis/gateway.networking.k8s.io/v1",
@@ -34,6 +34,10 @@ _GROUPS = {
     ),
     "endpointslices": "apis/discovery.k8s.io/v1",
     **dict.fromkeys(("rolebindings", "roles", "clusterroles"), "apis/rbac.authorization.k8s.io/v1"),
+    **dict.fromkeys(
+        ("mutatingadmissionpolicies", "mutatingadmissionpolicybindings"), "apis/admissionregistration.k8s.io/v1"
+    ),
+    **dict.fromkeys(("persistentvolumeclaims", "persistentvolumes"), "api/v1"),
     **dict.fromkeys(
         (
             "services",
@@ -109,6 +113,10 @@ class RawApi:
     def create(self, body: Mapping[str, Any], *, namespace: str = "") -> Any:
         """Stores a new object and returns it."""
         return self._call("POST", path_of(plural_of(body), namespace=namespace), body=body)
+
+    def rehearse(self, body: Mapping[str, Any], *, namespace: str = "") -> Any:
+        """What would be stored if the object were created."""
+        return self._call("POST", path_of(plural_of(body), namespace=namespace) + "?dryRun=All", body=body)
 
     def patch(
         self, plural: str, change: Any, *, namespace: str, name: str, subresource: str = "", manager: str = "somebody"

@@ -215,6 +215,8 @@ class Stage:
             opt_in(scene)
         if shape.isolating:
             opt_in(scene, "lazaretto-isolation")
+        if shape.copying:
+            opt_in(scene, "lazaretto-copies")
         # Pods are refused until the namespace has its ServiceAccount.
         account = {"namespace": scene.namespace, "name": "default"}
         until(lambda: self.admin.find("serviceaccounts", **account), what="the default ServiceAccount")

@@ -41,6 +41,7 @@ class Shape:
         opted_in: Whether the operator's account may act in the namespace.
         fenced: Whether the API server refuses what would undo a containment.
         isolating: Whether policies isolate compromised pods, keep one of them, and the ends of logs.
+        copying: Whether the operator may make copies of revisions that no workload runs.
         standby: Whether the good revision is at zero replicas.
         pool: Name of the only node that both revisions run on, each pod with one of its accelerators; "" for any
             node, and no accelerators.
@@ -59,6 +60,7 @@ class Shape:
     opted_in: bool = True
     fenced: bool = True
     isolating: bool = False
+    copying: bool = False
     standby: bool = False
     pool: str = ""
     size: int = 3

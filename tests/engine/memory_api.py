@@ -222,6 +222,9 @@ class MemoryApi:
         wanted = body.get("preconditions", {}).get("uid") if isinstance(body, dict) else None
         if wanted not in (None, self.objects[place.path]["metadata"]["uid"]):
             return failure(409, "Conflict", message="the uid differs")
+        version = body.get("preconditions", {}).get("resourceVersion") if isinstance(body, dict) else None
+        if version not in (None, self.objects[place.path]["metadata"]["resourceVersion"]):
+            return failure(409, "Conflict", message="the version differs")
         self.history.append(Stored(request, self.delete(place.path)))
         return _answer(200, {"kind": "Status", "status": "Success"})
 

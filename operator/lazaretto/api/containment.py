@@ -14,6 +14,7 @@ from pydantic import Field
 from lazaretto.api.meta import (
     ApiModel,
     Condition,
+    Digest,
     Duration,
     LabelMap,
     ModelName,
@@ -23,7 +24,7 @@ from lazaretto.api.meta import (
     Timestamp,
     Uid,
 )
-from lazaretto.api.reach import Reach
+from lazaretto.api.reach import MOST_REPLICAS, Reach
 from lazaretto.api.references import ServiceReference, WorkloadIdentity
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, ListSet, Rule
 
@@ -49,6 +50,10 @@ MOST_CUT_OFF = 64
 MOST_EVIDENCE_PODS = 3
 MOST_QUARANTINES = 32
 """NetworkPolicies for one model."""
+MOST_COPIES = 8
+"""Workloads that are made for one model."""
+
+CopyName = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 
 
 class CompromisedWorkload(WorkloadIdentity):
@@ -72,6 +77,26 @@ class KnownGood(ApiModel):
 
     revision: Name
     workload: WorkloadIdentity
+
+
+class PlannedCopy(ApiModel):
+    """A workload that the operator makes of a recorded pod template, beside what is compromised."""
+
+    name: CopyName
+    """Its name, and the value of the label by which it owns its pods."""
+    revision: Name
+    """The ModelRevision whose template it runs."""
+    identity: Digest
+    """What its pods must load and run."""
+    replicas: Annotated[int, Field(ge=1, le=MOST_REPLICAS)]
+    """To how many it is scaled up."""
+
+
+class WorkloadCopy(PlannedCopy):
+    """The same once it is in the journal, which is before it exists: what it was before is nothing."""
+
+    uid: Uid | None = None
+    """Absent until it was made."""
 
 
 class Hold(ApiModel):
@@ -98,6 +123,8 @@ class Hold(ApiModel):
     """ModelRevisions that these workloads ran when the hold began."""
     known_good: KnownGood | None = None
     """Where traffic goes."""
+    awaits: PlannedCopy | None = None
+    """The copy that traffic goes to as soon as it is ready, for lack of a workload that runs a known-good revision."""
     reach: Reach | None = None
     """How the known-good workload is brought up, if it was not ready when the hold began."""
     fallback: ServiceReference | None = None
@@ -189,6 +216,8 @@ class ContainmentSpec(ApiModel):
     """Uids of objects whose restore was verified."""
     cut_off: Annotated[list[Name], Field(max_length=MOST_CUT_OFF), ListSet()] = []
     """Services that lead to compromised workloads alone: no route may send to them."""
+    copies: Annotated[list[WorkloadCopy], Field(max_length=MOST_COPIES), ListMap(("name",))] = []
+    """Workloads that the operator makes for the model, recorded before it makes them, and removes at the release."""
     quarantine: Annotated[list[Name], Field(max_length=MOST_QUARANTINES), ListSet()] = []
     """NetworkPolicies that the operator makes for the model, recorded before it makes them."""
 

@@ -27,6 +27,7 @@ LABEL_PROTECTED = f"{GROUP}/protected"
 LABEL_INCIDENT = f"{GROUP}/incident"
 LABEL_EVIDENCE = f"{GROUP}/evidence"
 LABEL_QUARANTINE = f"{GROUP}/quarantine"
+LABEL_COPY = f"{GROUP}/copy"
 
 _DNS_SUBDOMAIN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 _DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"

@@ -19,11 +19,13 @@ from lazaretto.api.meta import (
     Uid,
     UserName,
 )
-from lazaretto.api.references import WorkloadIdentity
+from lazaretto.api.references import WorkloadIdentity, WorkloadKind
 from lazaretto.api.schema import Atomic, Column, KindFacts, ListMap, Rule
 
 MOST_DIGESTS = 32
 """Containers of one template whose digests are kept."""
+LONGEST_TEMPLATE = 32_768
+"""Characters of a pod template's JSON; no template is kept that is longer."""
 
 DigestConfidence = Literal["", "Pinned", "Resolved", "Mutable"]
 """How well it is known what a template loads; empty until it was looked at.
@@ -36,6 +38,17 @@ ImageDigest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}
 ContainerName = Annotated[str, Field(min_length=1, max_length=63)]
 
 
+class Signature(ApiModel):
+    """A signature that the attestation rests on. Nothing is fetched or verified: whoever attests has done that."""
+
+    type: Literal["ModelSigning", "Cosign"]
+    """ModelSigning: a bundle of OpenSSF model signing. Cosign: a signature of an image or another artefact."""
+    digest: ImageDigest
+    """SHA-256 of the bundle, or digest of what Cosign signed."""
+    reference: ShortText = ""
+    """Where it can be found, for people."""
+
+
 class Attestation(ApiModel):
     """Somebody's word that the revision is good, such as a CI pipeline's after its evaluation passed."""
 
@@ -43,6 +56,8 @@ class Attestation(ApiModel):
     """Who attests."""
     evidence: Text = ""
     """Where the evidence is: a build, an evaluation report, a signature digest."""
+    signatures: Annotated[list[Signature], Field(max_length=8), Atomic()] = []
+    """Signatures of the model or its images that were verified."""
 
 
 class ModelRevisionSpec(ApiModel):
@@ -101,17 +116,44 @@ class SoakRecord(ApiModel):
     """When that was stored."""
 
 
+class ServiceRecord(ApiModel):
+    """What the revision had earned when it left service in an orderly way: scaled to zero or replaced while it served."""
+
+    earned_seconds: Annotated[int, Field(ge=0)] = 0
+    """Seconds that count against a policy's soak time, as in `soak`."""
+    since: Timestamp
+    """Start of that unbroken availability."""
+    until: Timestamp
+    """When it was first seen out of service."""
+
+
+class RecordedTemplate(ApiModel):
+    """What a workload ran while the revision served."""
+
+    kind: WorkloadKind
+    name: Name
+    """The workload."""
+    template: Annotated[str, Field(max_length=LONGEST_TEMPLATE)]
+    """Its pod template as JSON, without annotations that only restart pods. Copies are made of it."""
+
+
 class ModelRevisionStatus(ApiModel):
     """Where it runs and since when without trouble. Written by the operator alone."""
 
     observed_generation: int = 0
     state: Annotated[str, Field(max_length=32)] = ""
-    """For display only: Attested, Soaking, TagMoved, Unavailable, or Revoked."""
+    """For display only: Attested, Soaking, TagMoved, Retired, Unavailable, or Revoked."""
     workloads: Annotated[list[WorkloadIdentity], Field(max_length=16), Atomic()] = []
     available_since: Timestamp | None = None
     """Start of the present unbroken availability as the operator saw it."""
     soak: SoakRecord | None = None
     """What counts against a policy's soak time. Gone when the revision is unavailable, named by an incident, or moved."""
+    served: ServiceRecord | None = None
+    """What it had earned when it left service. Gone when it fails, is named by an incident, or has moved."""
+    recorded: RecordedTemplate | None = None
+    """The pod template as it was last seen to serve."""
+    unrecorded: Text = ""
+    """Why no template is kept, where none is."""
     digest_confidence: DigestConfidence = ""
     """Pinned, Resolved or Mutable: how well it is known what the template loads."""
     digests: Annotated[list[ContainerDigest], Field(max_length=MOST_DIGESTS), Atomic()] = []

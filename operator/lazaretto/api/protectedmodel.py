@@ -87,6 +87,17 @@ class ObservedWorkload(WorkloadIdentity):
     """Whether it could take over from another revision now, and why: `yes: ...` or `no: ...`."""
 
 
+class ObservedRecord(ApiModel):
+    """A revision that no workload runs any more, and whose recorded pod template a copy could be made of."""
+
+    revision: Name
+    copy_name: Annotated[str, Field(max_length=63)]
+    """Name that the copy would have."""
+    digest_confidence: DigestConfidence = ""
+    takes_over: Text = ""
+    """Whether it could take over from another revision now, and why: `yes: ...` or `no: ...`."""
+
+
 class ProtectedModelStatus(ApiModel):
     """Whether Lazaretto could contain the model right now, and what it would fall back to."""
 
@@ -95,6 +106,10 @@ class ProtectedModelStatus(ApiModel):
     """For display only: Armed, Degraded, Disarmed, or Contained."""
     conditions: Annotated[list[Condition], Field(max_length=16), ListMap(("type",))] = []
     workloads: Annotated[list[ObservedWorkload], Field(max_length=64), Atomic()] = []
+    records: Annotated[list[ObservedRecord], Field(max_length=16), Atomic()] = []
+    """Revisions of the model that no workload runs."""
+    may_copy: bool = False
+    """Whether the operator may make copies in this namespace: the ClusterRole `lazaretto-copies` is bound there."""
     known_good: Annotated[str, Field(max_length=253)] = ""
     """ModelRevision that an incident of the most severe kind would fall back to now."""
     policy: Annotated[str, Field(max_length=253)] = ""

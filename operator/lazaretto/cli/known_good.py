@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from lazaretto.api import ProtectedModel
-from lazaretto.api.protectedmodel import ObservedWorkload
+from lazaretto.api.protectedmodel import ObservedRecord, ObservedWorkload
 from lazaretto.errors import InvalidInput, NotFound
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.resource import MODELS
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print each workload of the model with its candidacy; the status is 0 if one could take over, else 1.
+    """Print workloads of the model, and records of what none runs, with their candidacy; 1 if none could take over.
 
     What is printed is what the operator saw last, at the time in the last line.
     """
@@ -53,7 +53,7 @@ async def _read(args: argparse.Namespace) -> ProtectedModel:
 def table(model: ProtectedModel) -> str:
     """The table for people, with text from outside on one line and without control characters."""
     status = model.status
-    rows = [_HEAD, *map(_row, status.workloads)]
+    rows = [_HEAD, *map(_row, status.workloads), *map(_record, status.records)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join((*map(str.ljust, row, widths), row[4])) for row in rows]
     seen = f", as of {status.checked_at:%Y-%m-%dT%H:%M:%SZ}" if status.checked_at else ", not looked at yet"
@@ -65,3 +65,8 @@ def _row(workload: ObservedWorkload) -> tuple[str, ...]:
     ready = f"{workload.ready}/{workload.replicas}"
     texts = (workload.revision, ready, workload.digest_confidence, workload.takes_over)
     return (workload.ref, *(text or "-" for text in texts))
+
+
+def _record(record: ObservedRecord) -> tuple[str, ...]:
+    texts = (record.revision, "", record.digest_confidence, record.takes_over)
+    return ("none runs it", *(text or "-" for text in texts))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from lazaretto.api.aiincident import AIIncident
-from lazaretto.api.containment import Hold
+from lazaretto.api.containment import Hold, WorkloadCopy
 from lazaretto.api.incidentdecision import IncidentDecision
 from lazaretto.api.modelrevision import ModelRevision
 from lazaretto.api.protectedmodel import ProtectedModel
@@ -43,6 +43,8 @@ class Case:
     """What limits are measured against."""
     released_at: datetime | None = None
     """When the model was released last."""
+    copies: Sequence[WorkloadCopy] = ()
+    """Workloads that were made for the model."""
     stands_in: Mapping[str, str] = field(default_factory=dict)
     """Uids of workloads that stand in for what is held elsewhere, each with what for."""
     protected: str = ""

@@ -18,6 +18,7 @@ class Diagnosis:
 
     compromised: tuple[Workload, ...]
     known_good: Candidate | None
+    """A workload that runs, or one that does not exist yet: a copy of what is recorded."""
     refused: tuple[Candidate, ...]
     """Candidates that may not serve, each with its reason."""
     reason: str
@@ -39,6 +40,7 @@ def diagnose(
     revisions: Sequence[ModelRevision],
     revoked: Collection[str],
     criteria: KnownGoodCriteria,
+    records: Sequence[Workload] = (),
 ) -> Diagnosis:
     """Decide which workloads are compromised.
 
@@ -47,7 +49,7 @@ def diagnose(
     only that one serves, then the alert speaks of it, and it is the compromised one.
     `held` are uids that other incidents already hold, `revoked` are revisions or workloads that
     they name: neither is ever a candidate, nor is anything of the same identity, or of the same
-    content under other names.
+    content under other names. `records` are what copies could be made of; they count where nothing that runs may serve.
     """
     if not workloads:
         return Diagnosis((), None, (), reasons.WORKLOAD_NOT_FOUND, "no workload of the model exists")
@@ -69,7 +71,7 @@ def diagnose(
         # Two workloads may run the good revision: sparing one of them only would condemn what both load.
         spared = jury.alike(good[0].workload, serving) if good else set()
         compromised = tuple(w for w in serving if w.identity not in spared) or tuple(serving)
-    found = _settle(workloads, compromised, held=held, jury=jury)
+    found = _settle(workloads, compromised, held=held, jury=jury, records=records)
     # Where nothing is spared, why nothing was is all that there is to tell.
     return found if found.known_good or found.refused else replace(found, refused=tuple(passed_over))
 
@@ -119,13 +121,21 @@ def _names(revisions: Sequence[ModelRevision], identities: Collection[str]) -> s
 
 
 def _settle(
-    workloads: Sequence[Workload], compromised: tuple[Workload, ...], *, held: Collection[str], jury: _Jury
+    workloads: Sequence[Workload],
+    compromised: tuple[Workload, ...],
+    *,
+    held: Collection[str],
+    jury: _Jury,
+    records: Sequence[Workload],
 ) -> Diagnosis:
     bad = {w.uid for w in compromised} | set(held)
     # A second workload with the same identity loads the same model: it is no way out.
     same = _names(jury.revisions, {w.identity for w in compromised})
     jury = replace(jury, revoked={*jury.revoked, *same}).condemning(w for w in workloads if w.uid in bad)
     good, refused = jury.judge(w for w in workloads if w.uid not in bad)
+    if not good:
+        good, unfit = jury.judge(records)
+        refused += unfit
     message = compromised_message(w.ref for w in compromised)
     return Diagnosis(compromised, good[0] if good else None, tuple(refused), reasons.RESOLVED, message)
 

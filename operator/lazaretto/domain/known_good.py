@@ -15,6 +15,7 @@ from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.api.reach import ReachRule
 from lazaretto.api.responsepolicy import KnownGoodRule
 from lazaretto.api.taxonomy import Category
+from lazaretto.domain.copy_of_record import ROLE
 from lazaretto.domain.digests import moved_text
 from lazaretto.domain.durations import parse_duration
 from lazaretto.domain.scene import Workload
@@ -53,6 +54,8 @@ class KnownGoodCriteria:
     """The incident's category, if no revision is a cure for it."""
     began: datetime | None = None
     """When the compromise is said to have begun."""
+    may_copy: bool = False
+    """Whether a copy may be made of what no workload runs any more."""
 
 
 def criteria_of(
@@ -72,6 +75,7 @@ def criteria_of(
         running_only=reach is None or reach.plan == "RunningOnly",
         uncured=category if category in NO_CURE and not rule.any_category else "",
         began=began,
+        may_copy=model.status.may_copy,
     )
 
 
@@ -128,9 +132,23 @@ def _named_by_nobody(candidacy: _Candidacy) -> str:
 
 def _in_service(candidacy: _Candidacy) -> str:
     workload = candidacy.workload
+    if not workload.exists:
+        return _copied(candidacy)
     if workload.serves or not candidacy.criteria.running_only:
         return ""
     return f"{workload.ref} has no ready replica"
+
+
+def _copied(candidacy: _Candidacy) -> str:
+    """Why no copy is made of what no workload runs: its pods would be new, and load what is named by then."""
+    if not candidacy.criteria.may_copy:
+        return f"no workload runs it, and no copy may be made: {ROLE}"
+    if candidacy.criteria.running_only:
+        return "no workload runs it, and the policy's reach.plan is RunningOnly"
+    unpinned = candidacy.workload.unpinned
+    return (
+        f"no workload runs it, and {unpinned[0]} names no digest or commit: a copy may load another" if unpinned else ""
+    )
 
 
 def _pinned(candidacy: _Candidacy) -> str:
@@ -164,10 +182,11 @@ def _lacks(revision: ModelRevision, *, criteria: KnownGoodCriteria) -> str:
     unattested = "attested before that" if revision.spec.attestation is not None else "not attested"
     if criteria.require_attested:
         return f"{unattested}, and the policy asks for it"
-    since = revision.status.available_since
+    since = good_since(revision)
     if since is None:
         return f"{unattested}, and not seen available"
-    earned = revision.status.soak.earned_seconds if revision.status.soak else 0
+    status = revision.status
+    earned = max(record.earned_seconds if record else 0 for record in (status.soak, status.served))
     if timedelta(seconds=earned) < criteria.soak:
         # No elapsed time here: the text goes into a status, which must not change by itself.
         return f"available since {since:{_MOMENT}}, short of the soak time of {_short(criteria.soak)}"
@@ -193,7 +212,15 @@ def vouched(revision: ModelRevision) -> bool:
 def _evidence(revision: ModelRevision) -> str:
     if revision.spec.attestation is not None and vouched(revision):
         return f"attested by {revision.spec.attestation.by}"
+    if (served := revision.status.served) is not None and revision.status.available_since is None:
+        return f"served without an incident from {served.since:{_MOMENT}} to {served.until:{_MOMENT}}"
     return f"available without an incident since {revision.status.available_since:{_MOMENT}}"
+
+
+def good_since(revision: ModelRevision) -> datetime | None:
+    """Since when it serves without trouble, or did when it left service."""
+    served = revision.status.served
+    return revision.status.available_since or (served.since if served else None)
 
 
 def of_identity(revisions: Sequence[ModelRevision], identity: str) -> list[ModelRevision]:
@@ -211,7 +238,7 @@ def rank(candidates: Sequence[Candidate], *, criteria: KnownGoodCriteria) -> lis
     def key(candidate: Candidate) -> tuple[bool, bool, bool, float, str]:
         revision = candidate.revision
         assert revision is not None  # noqa: S101  # a candidate that may serve has one
-        since = revision.status.available_since
+        since = good_since(revision)
         return (
             not candidate.workload.serves,
             revision.metadata.name != criteria.preferred,

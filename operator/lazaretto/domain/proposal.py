@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from lazaretto.api import reasons
-from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood
-from lazaretto.api.reach import Reach
+from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood, PlannedCopy
+from lazaretto.api.reach import MOST_REPLICAS, Reach
 from lazaretto.api.responsepolicy import ResponsePolicy
 from lazaretto.api.taxonomy import Severity
 from lazaretto.domain.approvals import Terms
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis
+from lazaretto.domain.known_good import Candidate
 from lazaretto.domain.reach import begin
+from lazaretto.domain.scene import Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         message = f"{many} workloads are compromised; one incident can hold {MOST_WORKLOADS}: name a target.revision"
         return Proposal(None, reasons.MODEL_TOO_LARGE, message)
     good, fallback = diagnosis.known_good, None
+    copied = good if good is not None and not good.workload.exists else None
     if good is None and policy.spec.on_no_known_good == "Hold":
         message = f"no revision is known to be good ({diagnosis.why_not}); onNoKnownGood is Hold: a person must decide"
         return Proposal(None, reasons.NO_KNOWN_GOOD, message)
@@ -47,18 +51,19 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
             message = f"no revision is known to be good ({diagnosis.why_not}), and the model names no fallback Service"
             return Proposal(None, reasons.NO_FALLBACK, message)
     reach = _reach(case, policy, diagnosis, severity=severity)
-    if reach is not None and case.model is not None:
+    if (reach is not None or copied is not None) and case.model is not None:
         # What answers until it is ready; the policy did not ask for an outage.
         fallback = case.model.spec.fallback
     bad = {w.identity for w in diagnosis.compromised}
     hold = Hold(
         incident=case.incident.metadata.name,
         incident_uid=case.incident.metadata.uid,
-        compromised=[w.condemned(beside=good.workload if good else None) for w in diagnosis.compromised],
+        compromised=[w.condemned(beside=good.workload if good and not copied else None) for w in diagnosis.compromised],
         revisions=sorted(r.metadata.name for r in case.revisions if r.spec.identity in bad)[:16],
         known_good=KnownGood(revision=good.revision.metadata.name, workload=good.workload.identified)
-        if good and good.revision
+        if good and good.revision and not copied
         else None,
+        awaits=planned(copied, bad=diagnosis.compromised) if copied and policy.spec.actions.shift_traffic else None,
         reach=reach,
         fallback=fallback,
         blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
@@ -73,9 +78,18 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
     return Proposal(hold, "", _describe(hold, why_not=diagnosis.why_not))
 
 
+def planned(copied: Candidate, *, bad: Sequence[Workload]) -> PlannedCopy:
+    """The copy that a candidate which does not exist yet stands for, to be as large as what it stands in for."""
+    assert copied.revision is not None  # noqa: S101  # a candidate that may serve has one
+    workload = copied.workload
+    replicas = min(max(1, sum(w.replicas for w in bad)), MOST_REPLICAS)
+    revision, identity = copied.revision.metadata.name, workload.identity
+    return PlannedCopy(name=workload.name, revision=revision, identity=identity, replicas=replicas)
+
+
 def _reach(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, severity: Severity) -> Reach | None:
     actions = policy.spec.actions
-    if diagnosis.known_good is None or not actions.shift_traffic:
+    if diagnosis.known_good is None or not diagnosis.known_good.workload.exists or not actions.shift_traffic:
         return None
     return begin(
         policy.spec.reach,
@@ -97,15 +111,7 @@ def _blocked(diagnosis: Diagnosis) -> list[str]:
 
 def _describe(hold: Hold, *, why_not: str) -> str:
     bad = ", ".join(w.ref for w in hold.compromised)
-    parts = []
-    if hold.reach and hold.known_good:
-        parts.append(_reaching(hold.reach, bad=bad, good=hold.known_good))
-    elif hold.shift_traffic and hold.known_good:
-        parts.append(f"move traffic from {bad} to {hold.known_good.workload.name} ({hold.known_good.revision})")
-    elif hold.shift_traffic and hold.fallback:
-        parts.append(f"move traffic from {bad} to fallback Service/{hold.fallback.name}: no known-good ({why_not})")
-    elif hold.shift_traffic:
-        parts.append(f"cut traffic to {bad}; nothing serves instead: no known-good ({why_not})")
+    parts = _traffic(hold, bad=bad, why_not=why_not)
     if hold.scale_to_zero:
         parts.append(f"scale {bad} to 0 and hold its autoscalers")
     if hold.isolate:
@@ -117,6 +123,24 @@ def _describe(hold: Hold, *, why_not: str) -> str:
     if hold.pause_gitops:
         parts.append("pause Flux and Argo CD where they own what is held")
     return "; ".join(parts)
+
+
+def _traffic(hold: Hold, *, bad: str, why_not: str) -> list[str]:
+    if hold.reach and hold.known_good:
+        return [_reaching(hold.reach, bad=bad, good=hold.known_good)]
+    if hold.shift_traffic and hold.known_good:
+        return [f"move traffic from {bad} to {hold.known_good.workload.name} ({hold.known_good.revision})"]
+    if hold.awaits:
+        return [f"cut traffic to {bad} and make {_copy_text(hold.awaits)}"]
+    if hold.shift_traffic and hold.fallback:
+        return [f"move traffic from {bad} to fallback Service/{hold.fallback.name}: no known-good ({why_not})"]
+    if hold.shift_traffic:
+        return [f"cut traffic to {bad}; nothing serves instead: no known-good ({why_not})"]
+    return []
+
+
+def _copy_text(planned: PlannedCopy) -> str:
+    return f"Deployment/{planned.name} by a copy from the record {planned.revision}, to serve when it is ready"
 
 
 def _reaching(reach: Reach, *, bad: str, good: KnownGood) -> str:

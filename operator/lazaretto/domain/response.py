@@ -13,11 +13,14 @@ from enum import Enum
 from lazaretto.api import reasons
 from lazaretto.api.aiincident import AIIncidentSpec, LimitStop
 from lazaretto.api.containment import Hold
+from lazaretto.api.reach import ReachRule
 from lazaretto.api.responsepolicy import ReleaseRule, ResponsePolicy
 from lazaretto.api.taxonomy import Impact, Mode
 from lazaretto.domain.approvals import ReleaseVerdict, count, release_verdict, relevant, terms_of
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis, diagnose
+from lazaretto.domain.copy_of_record import records_out_of_service
+from lazaretto.domain.copy_ready import led_to_copy
 from lazaretto.domain.growth import grown
 from lazaretto.domain.known_good import criteria_of
 from lazaretto.domain.limits import Question, Stop, stop
@@ -117,6 +120,8 @@ def _held(case: Case, hold: Hold, assessment: Assessment, choice: PolicyChoice) 
         names = ", ".join(a.by for a in release.counted) or "decisions that are gone by now, or by break-glass"
         what = "declared a false positive by" if release.false_positive else "release approved by"
         return Verdict(Step.RELEASE, reasons.RELEASING, f"{what} {names}", assessment, choice, release, hold=hold)
+    rule = choice.policy.spec.reach if choice.policy else ReachRule()
+    hold = led_to_copy(hold, rule, copies=case.copies, workloads=case.workloads, now=case.now)
     growth = grown(
         hold.model_copy(update=asdict(release.terms)),
         workloads=case.workloads,
@@ -216,6 +221,7 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
         held=case.held_workloads,
         revisions=case.revisions,
         revoked=case.revoked,
+        records=records_out_of_service(case.revisions, case.workloads),
         criteria=criteria_of(
             policy.spec.known_good, model=case.model, category=spec.category, began=began, reach=policy.spec.reach
         ),

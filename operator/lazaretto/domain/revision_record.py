@@ -8,10 +8,11 @@ from datetime import datetime
 
 from lazaretto.api import AIIncident, Containment, ModelRevision, reasons
 from lazaretto.api.meta import API_VERSION, LABEL_MODEL
-from lazaretto.api.modelrevision import ModelRevisionStatus, Revocation
+from lazaretto.api.modelrevision import ModelRevisionStatus, Revocation, ServiceRecord
 from lazaretto.domain.conditions import set_condition
 from lazaretto.domain.digests import Resolution, Stamp, moved_text, stamp
 from lazaretto.domain.identity import revision_name
+from lazaretto.domain.recorded_template import Keeping
 from lazaretto.domain.scene import Workload
 from lazaretto.domain.soak import Sight, Soak, told
 from lazaretto.domain.traffic import Traffic
@@ -74,6 +75,11 @@ class Look:
         """Those of them that serve."""
         return [w for w in self.running(revision) if w.available and w.ready > 0]
 
+    def spoiled(self, revision: ModelRevision, *, now: datetime) -> bool:
+        """Whether what it earned is about something else than what its pods run."""
+        digests = stamp(revision.status, self.resolution, now=now)
+        return digests.anew or bool(digests.moved) or not digests.agreed
+
     def sight(self, revision: ModelRevision, *, now: datetime) -> Sight:
         """What matters for the soak."""
         available, digests = self.available(revision), stamp(revision.status, self.resolution, now=now)
@@ -86,10 +92,12 @@ class Look:
         )
 
 
-def revision_status(revision: ModelRevision, *, look: Look, soak: Soak, now: datetime) -> ModelRevisionStatus:
+def revision_status(
+    revision: ModelRevision, *, look: Look, soak: Soak, served: ServiceRecord | None, kept: Keeping, now: datetime
+) -> ModelRevisionStatus:
     """The new status. What is earned counts from when it was seen, and only while nothing names the revision."""
     digests = stamp(revision.status, look.resolution, now=now)
-    state, reason, message = _standing(revision, look, soak.since, digests)
+    state, reason, message = _standing(revision, look, soak.since, digests, served)
     good = "True" if reason == "Attested" else "False" if look.revoked_by else "Unknown"
     return ModelRevisionStatus(
         observed_generation=revision.metadata.generation,
@@ -97,6 +105,9 @@ def revision_status(revision: ModelRevision, *, look: Look, soak: Soak, now: dat
         workloads=[w.identified for w in look.running(revision)][:16],
         available_since=soak.since,
         soak=told(revision.status, soak, now=now),
+        served=served,
+        recorded=kept.recorded,
+        unrecorded=kept.why_not,
         digest_confidence=digests.confidence,
         digests=digests.digests,
         moved_tags=digests.moved,
@@ -113,9 +124,14 @@ def revision_status(revision: ModelRevision, *, look: Look, soak: Soak, now: dat
     )
 
 
-def _standing(revision: ModelRevision, look: Look, since: datetime | None, digests: Stamp) -> tuple[str, str, str]:
+def _standing(
+    revision: ModelRevision, look: Look, since: datetime | None, digests: Stamp, served: ServiceRecord | None
+) -> tuple[str, str, str]:
     if look.revoked_by:
         return "Revoked", "Revoked", f"named by {', '.join(r.incident for r in look.revoked_by)}"
+    if not look.available(revision) and served is not None and not any(w.replicas for w in look.running(revision)):
+        text = f"out of service since {served.until:{_MOMENT}}, {served.earned_seconds} s earned before"
+        return "Retired", reasons.RETIRED, text
     if not look.available(revision):
         return "Unavailable", reasons.NOT_PROVED, "no available workload runs it"
     if revision.spec.attestation is not None and not digests.moved:

@@ -56,6 +56,8 @@ class Workload:
     """Whether nothing but images of containers is among them: running pods tell what those stand for."""
     rolled_out: bool = False
     """Whether all of its pods were made from its present template."""
+    exists: bool = True
+    """False for what could be made of a recorded template: it has no uid, and its pods are none yet."""
     scaled: Bounds | None = None
     """What an autoscaler keeps it within; None without one."""
 

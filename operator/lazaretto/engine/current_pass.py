@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from lazaretto.api import AIIncident, Containment, ProtectedModel, reasons
-from lazaretto.api.containment import MOST_CUT_OFF, ContainmentSpec, Hold
+from lazaretto.api.containment import MOST_COPIES, MOST_CUT_OFF, ContainmentSpec, Hold, WorkloadCopy
 from lazaretto.api.responsepolicy import EvidenceRule
 from lazaretto.domain.contest import Move
-from lazaretto.domain.evidence import Evidence
+from lazaretto.domain.demands import standing
+from lazaretto.domain.evidence import Evidence, Problem
 from lazaretto.domain.reach import Facts
 from lazaretto.domain.response import Step
 from lazaretto.domain.scene import Demand, Scene, Workload
@@ -41,6 +42,8 @@ class Pass:
     refused: tuple[str, ...] = ()
     """What cannot be held, and why."""
     outcome: Outcome = field(default_factory=Outcome)
+    unmade: list[Problem] = field(default_factory=list)
+    """Why copies are not made. People mend that, and nothing is gained by looking again at once."""
     evidence: Evidence | None = None
     reached: Mapping[str, Facts] = field(default_factory=dict)
     """By incident uid: what was seen of known-good workloads that are brought up."""
@@ -129,8 +132,18 @@ def journal_of(current: Pass, *, cut_off: Sequence[str]) -> ContainmentSpec:
         targets=list((old | {p.uid: p.entry for p in current.plans}).values()),
         cut_off=list(cut_off),
         restored=surplus(current.live, before),
+        copies=_copies(current),
         quarantine=before.spec.quarantine if before else [],
     )
+
+
+def _copies(current: Pass) -> list[WorkloadCopy]:
+    """Copies that are known, and those that holds have come to await."""
+    before = current.known.containment
+    known = {c.name: c for c in before.spec.copies} if before else {}
+    awaited = [h.awaits for h in standing(current.triage.holds) if h.awaits is not None]
+    planned = {p.name: WorkloadCopy(**p.model_dump()) for p in awaited}
+    return list((planned | known).values())[:MOST_COPIES]
 
 
 def names(current: Pass, *, releasing: bool) -> list[str]:

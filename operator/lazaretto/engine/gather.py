@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lazaretto.api.containment import Containment
 from lazaretto.api.protectedmodel import ProtectedModel
@@ -55,6 +56,12 @@ class Live:
     """Kinds that are not installed."""
     unread: tuple[str, ...] = ()
     """One sentence for each kind that would be paused and may not be read. Nothing rests on those."""
+
+    @property
+    def templates(self) -> Mapping[str, Mapping[str, Any]]:
+        """Pod templates of the workloads, by uid."""
+        found = [obj for surface, _ in WORKLOADS for obj in self.objects.get(surface, ())]
+        return {uid_of(obj): (obj.get("spec") or {}).get("template") or {} for obj in found}
 
     @property
     def all_workloads_seen(self) -> bool:
@@ -286,4 +293,5 @@ def _held_names(containment: Containment | None, kind: str) -> set[str]:
     for hold in containment.spec.holds if containment else ():
         involved = [*hold.compromised, *([hold.known_good.workload] if hold.known_good else ())]
         names |= {w.name for w in involved if w.kind == kind}
+    names |= {c.name for c in (containment.spec.copies if containment and kind == "Deployment" else ())}
     return names | {t.name for t in (containment.spec.targets if containment else ()) if t.kind == kind}

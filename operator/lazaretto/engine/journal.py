@@ -12,6 +12,7 @@ from typing import Any
 
 from lazaretto.api.containment import Containment, ContainmentSpec
 from lazaretto.api.meta import API_VERSION, LABEL_MODEL
+from lazaretto.engine.release import pruned
 from lazaretto.engine.store import Store
 from lazaretto.errors import AlreadyExists, Conflict, NotFound
 from lazaretto.kube.api_server import Api
@@ -41,6 +42,10 @@ class Journal:
         stored = self._store.put(Containment, body)
         assert stored is not None  # noqa: S101  # the API server returned what we sent
         return stored
+
+    async def prune(self, current: Containment) -> Containment:
+        """Remove entries whose restore was verified: an object that is held again gets a fresh base."""
+        return await self.write(pruned(current.spec), namespace=current.metadata.namespace, current=current)
 
     async def refresh(self, *, namespace: str, model: str) -> Containment | None:
         """Read the journal from the API server, which decides whether it exists."""

@@ -22,6 +22,7 @@ from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.collector import Collection, Collector
+from lazaretto.engine.copying import Copying
 from lazaretto.engine.current_pass import Pass, cut_off, journal_of, look_up, names, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
 from lazaretto.engine.gather import Live, confirm, gather, scene_of
@@ -33,7 +34,7 @@ from lazaretto.engine.orphans import orphans
 from lazaretto.engine.plan import gone, plan
 from lazaretto.engine.proof import prove
 from lazaretto.engine.reaching import arrived, busy, coming_back, look, reached, told
-from lazaretto.engine.release import marked, pruned, waiting_for
+from lazaretto.engine.release import marked, waiting_for
 from lazaretto.engine.report import Reporter
 from lazaretto.engine.sentry import Watched
 from lazaretto.engine.standing import standings
@@ -84,6 +85,7 @@ class Reconciler:
         self._api = api
         self._store = store
         self._journal = Journal(api, store)
+        self._copying = Copying(api, self._journal)
         self._reporter = reporter
         self._clock = clock
         self._guard = guard
@@ -108,7 +110,8 @@ class Reconciler:
         if known.containment is None and uncounted(self._store, key):
             return SOON
         try:
-            known = await self._pruned(known)
+            if known.containment is not None:
+                known = replace(known, containment=await self._journal.prune(known.containment))
         except Conflict:
             return NOW
         live = await self._gather(known)
@@ -131,6 +134,7 @@ class Reconciler:
             return NOW
         finally:
             self._store.beginning.pop(key, None)
+        current.outcome.problems += current.unmade
         current.orphaned = await orphans(self._api, known)
         self._report(current)
         if current.back is not None and current.back.complete:
@@ -185,6 +189,8 @@ class Reconciler:
             current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.unread]
         if current.back is not None and current.isolated.leftovers:
             current.back = waiting_for(current.isolated.leftovers, back=current.back)
+        if await self._copying.work(current, at_rest=not writes):
+            return SOON
         if unfinished(writes, refused=refused) or overtaken or current.isolated.restless:
             current.back = replace(current.back, complete=False) if current.back else None
             return self._again(current)
@@ -302,14 +308,6 @@ class Reconciler:
         spec = marked(current.plans, containment.spec, staying=staying, restored=done)
         await self._journal.write(spec, namespace=known.namespace, current=containment)
         return NOW
-
-    async def _pruned(self, known: Known) -> Known:
-        """Remove entries whose restore was verified: an object that is held again gets a fresh base."""
-        if (containment := known.containment) is None:
-            return known
-        spec = pruned(containment.spec)
-        stored = await self._journal.write(spec, namespace=known.namespace, current=containment)
-        return replace(known, containment=stored)
 
     def _report(self, current: Pass) -> None:
         """Hand every open incident's new standing, and the containment's, to the status lane."""

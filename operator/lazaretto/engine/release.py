@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from lazaretto.api.containment import MOST_LET_GO, Containment, ContainmentSpec, Hold, JournalTarget
+from lazaretto.domain.copy_ready import is_wanted
 from lazaretto.domain.demands import out_of_sight, standing
 from lazaretto.domain.fields import Change
 from lazaretto.engine.gather import Live
@@ -73,7 +74,8 @@ def marked(
 
     targets = [t.model_copy(update={"restored": loose(t)}) if t.uid in held else t for t in spec.targets]
     done = sorted({t.uid for t in spec.targets} & set(restored))
-    return spec.model_copy(update={"holds": list(staying), "targets": targets, "restored": done})
+    copies = [c for c in spec.copies if is_wanted(c, holds=staying)]
+    return spec.model_copy(update={"holds": list(staying), "targets": targets, "restored": done, "copies": copies})
 
 
 def pruned(spec: ContainmentSpec) -> ContainmentSpec:

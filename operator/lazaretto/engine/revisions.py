@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from lazaretto.api import ModelRevision, ProtectedModel
@@ -17,6 +17,8 @@ from lazaretto.api.containment import MOST_WORKLOADS
 from lazaretto.api.modelrevision import DigestConfidence, Revocation
 from lazaretto.domain.digests import needs_pods, resolve
 from lazaretto.domain.known_good import vouched
+from lazaretto.domain.recorded_template import Template, keeping
+from lazaretto.domain.retirement import served, surplus
 from lazaretto.domain.revision_record import Look, revision_status, revocations, unrecorded
 from lazaretto.domain.scene import Workload
 from lazaretto.domain.soak import Soak, soaked, stored
@@ -25,7 +27,7 @@ from lazaretto.engine.clock import Clock
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.traffic_lookup import TrafficLookup
-from lazaretto.errors import AlreadyExists, Forbidden
+from lazaretto.errors import AlreadyExists, Conflict, Forbidden
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import label_selector
 from lazaretto.kube.resource import PODS, REVISIONS
@@ -51,8 +53,10 @@ class Revisions:
         self._soaks: dict[Key, dict[str, Soak]] = {}
         """What was earned by the last look, by model and by uid of the record."""
 
-    async def look(self, model: ProtectedModel, workloads: Sequence[Workload]) -> Mapping[str, DigestConfidence]:
-        """Record what a model's workloads run; how well that is known, by identity.
+    async def look(
+        self, model: ProtectedModel, workloads: Sequence[Workload], *, templates: Mapping[str, Template]
+    ) -> Mapping[str, DigestConfidence]:
+        """Record what a model's workloads run; how well that is known, by identity. `templates` are by uid of these.
 
         Raises `ApiError` when a record cannot be made or pods cannot be read, other than for lack of rights.
         """
@@ -68,8 +72,29 @@ class Revisions:
             seen[revision.spec.identity] = resolution.confidence
             traffic = together([flows[w.uid] for w in running if w.uid in flows])
             found = Look(workloads, self._revocations(revision, workloads), resolution, traffic)
-            self._revise(revision, found, before.get(revision.metadata.uid))
+            self._revise(revision, found, before.get(revision.metadata.uid), templates)
         return seen
+
+    async def clear(self, model: ProtectedModel, workloads: Sequence[Workload], *, keep: Collection[str]) -> None:
+        """Delete records that are not needed any more. One that was changed since it was read stays for now."""
+        namespace, name = model.metadata.namespace, model.metadata.name
+        incidents = self._store.incidents_of(namespace, name)
+        keep = {*keep, *(i.spec.target.revision for i in incidents if i.spec.target and i.spec.target.revision)}
+        found = surplus(
+            self._store.revisions_of(namespace, name),
+            workloads=workloads,
+            containment=self._store.containment(namespace, name),
+            keep=keep | ({model.spec.known_good} if model.spec.known_good else set()),
+        )
+        for record in found:
+            meta = record.metadata
+            try:
+                await self._api.delete(
+                    REVISIONS, namespace=namespace, name=meta.name, uid=meta.uid, version=meta.resource_version
+                )
+            except Conflict:
+                continue
+            self._store.drop(ModelRevision, namespace, meta.name, uid=meta.uid)
 
     def forget(self, key: Key) -> None:
         """The model is gone."""
@@ -114,10 +139,23 @@ class Revisions:
             workloads=workloads,
         )
 
-    def _revise(self, revision: ModelRevision, look: Look, remembered: Soak | None) -> None:
-        metadata, now = revision.metadata, self._clock.now()
-        sight, kept = look.sight(revision, now=now), stored(revision.status)
-        soak = soaked(kept, remembered=remembered, sight=sight, now=now, steady=self._steady())
+    def _revise(
+        self, revision: ModelRevision, look: Look, remembered: Soak | None, templates: Mapping[str, Template]
+    ) -> None:
+        metadata, now, steady = revision.metadata, self._clock.now(), self._steady()
+        sight = look.sight(revision, now=now)
+        soak = soaked(stored(revision.status), remembered=remembered, sight=sight, now=now, steady=steady)
+        past = served(
+            revision.status,
+            remembered=remembered,
+            running=look.running(revision),
+            serves=sight.serves,
+            spoiled=bool(look.revoked_by) or look.spoiled(revision, now=now),
+            now=now,
+            steady=steady,
+        )
+        serving = look.available(revision) if sight.serves else ()
+        kept = keeping(revision, serving, templates=templates)
         self._soaks[metadata.namespace, revision.spec.model][metadata.uid] = soak
-        build = partial(revision_status, look=look, soak=soak, now=now)
+        build = partial(revision_status, look=look, soak=soak, served=past, kept=kept, now=now)
         self._statuses.submit(ModelRevision, metadata.namespace, metadata.name, build)

@@ -18,9 +18,10 @@ from functools import partial
 from lazaretto.api import ProtectedModel, ResponsePolicy, reasons
 from lazaretto.api.containment import MOST_WORKLOADS
 from lazaretto.api.modelrevision import DigestConfidence
-from lazaretto.api.protectedmodel import ObservedWorkload, ProtectedModelStatus
+from lazaretto.api.protectedmodel import ObservedRecord, ObservedWorkload, ProtectedModelStatus
 from lazaretto.api.responsepolicy import KnownGoodRule, ResponsePolicyStatus
 from lazaretto.domain.conditions import set_condition
+from lazaretto.domain.copy_of_record import records_out_of_service
 from lazaretto.domain.demands import pauses_gitops
 from lazaretto.domain.known_good import Candidate, criteria_of, judge, rank
 from lazaretto.domain.limits import newest_reset, unreset
@@ -55,6 +56,8 @@ class _Obstacle:
 @dataclass(frozen=True, slots=True)
 class _Candidates:
     judged: Sequence[Candidate]
+    records: Sequence[Candidate]
+    """What copies could be made of, those first that may take over."""
     ranked: Sequence[Candidate]
     """Those that may take over, best first."""
 
@@ -107,12 +110,20 @@ class Survey:
         live = await gather(self._api, namespace=namespace, model=model, containment=containment, gitops=gitops)
         scene = scene_of(live, namespace=namespace, model=name, containment=containment)
         self._surroundings.remember((namespace, name), live, scene=scene)
-        confidences = await self._revisions.look(model, live.workloads)
+        confidences = await self._revisions.look(model, live.workloads, templates=live.templates)
         denied = await self._denied_rights(namespace)
         obstacles = self._obstacles(model, live, denied)
-        self._statuses.submit(
-            ProtectedModel, namespace, name, lambda newest: self._status(newest, live.workloads, obstacles, confidences)
-        )
+        may_copy = await self._may_copy(model, live.workloads)
+
+        def status(newest: ProtectedModel) -> ProtectedModelStatus:
+            knowing = newest.model_copy(update={"status": newest.status.model_copy(update={"may_copy": may_copy})})
+            built = self._status(knowing, live.workloads, obstacles, confidences)
+            return newest.status if built == newest.status else built
+
+        self._statuses.submit(ProtectedModel, namespace, name, status)
+        if live.all_workloads_seen and not live.denied:
+            keep = [each.revision for each in model.status.records if each.takes_over.startswith("yes")]
+            await self._revisions.clear(model, live.workloads, keep=keep[:1])
         return not obstacles and all(w.available for w in live.workloads)
 
     async def _denied_rights(self, namespace: str) -> list[str]:
@@ -128,10 +139,20 @@ class Survey:
         self._rights[namespace] = (now, denied)
         return denied
 
+    async def _may_copy(self, model: ProtectedModel, workloads: Sequence[Workload]) -> bool:
+        """Whether copies may be made; not asked, and False, while there is nothing to make one of."""
+        namespace, name = model.metadata.namespace, model.metadata.name
+        if not records_out_of_service(self._store.revisions_of(namespace, name), workloads):
+            return False
+        return not await self._may_not("create", namespace, DEPLOYMENTS, "")
+
     async def _may_patch(self, namespace: str, resource: ResourceType, subresource: str) -> str:
+        return await self._may_not("patch", namespace, resource, subresource)
+
+    async def _may_not(self, verb: str, namespace: str, resource: ResourceType, subresource: str) -> str:
         attributes = {
             "namespace": namespace,
-            "verb": "patch",
+            "verb": verb,
             "group": resource.group,
             "resource": resource.plural,
             "subresource": subresource,
@@ -147,7 +168,7 @@ class Survey:
             log.info("rights in %s not known: %s", namespace, error)
             return ""
         name = f"{resource.plural}/{subresource}" if subresource else resource.plural
-        return "" if (answer.get("status") or {}).get("allowed") else f"may not patch {name}"
+        return "" if (answer.get("status") or {}).get("allowed") else f"may not {verb} {name}"
 
     def _obstacles(self, model: ProtectedModel, live: Live, denied: Sequence[str]) -> list[_Obstacle]:
         found = [_Obstacle(reasons.FORBIDDEN, text, True) for text in (*live.denied, *denied)]
@@ -201,6 +222,8 @@ class Survey:
                 now=now,
             ),
             workloads=[_observed(c, confidences) for c in candidates.judged][:64],
+            records=[_recorded(c) for c in candidates.records][:16],
+            may_copy=model.status.may_copy,
             known_good=good,
             policy=policy.metadata.name if policy else "",
             open_incidents=sum(i.status.times.closed_at is None for i in self._store.incidents_of(namespace, name)),
@@ -217,14 +240,18 @@ class Survey:
         criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model, reach=reach)
         revisions = self._store.revisions_of(namespace, name)
         judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria) for w in workloads]
-        return _Candidates(judged, rank(judged, criteria=criteria))
+        gone = records_out_of_service(revisions, workloads)
+        records = [judge(w, revisions=revisions, revoked=(), criteria=criteria) for w in gone]
+        ranked, copied = rank(judged, criteria=criteria), rank(records, criteria=criteria)
+        unfit = [c for c in records if c.refused]
+        return _Candidates(judged, [*copied, *unfit], [*ranked, *copied])
 
 
 def _best(candidates: _Candidates) -> tuple[str, str]:
     """(revision, "") or ("", why there is none)."""
     if candidates.ranked and candidates.ranked[0].revision is not None:
         return candidates.ranked[0].revision.metadata.name, ""
-    told = "; ".join(f"{c.workload.ref}: {c.refused}" for c in candidates.judged)
+    told = "; ".join(f"{c.workload.ref}: {c.refused}" for c in (*candidates.judged, *candidates.records))
     return "", f"no revision is known to be good ({told})"[:1024]
 
 
@@ -237,6 +264,18 @@ def _observed(candidate: Candidate, confidences: Mapping[str, DigestConfidence])
         ready=workload.ready,
         digest_confidence=confidences.get(workload.identity, ""),
         takes_over=_takes_over(candidate)[:1024],
+    )
+
+
+def _recorded(candidate: Candidate) -> ObservedRecord:
+    revision = candidate.revision
+    assert revision is not None  # noqa: S101  # it was made of one
+    reason = f"no: {candidate.refused}" if candidate.refused else f"yes: by a copy from the record, {candidate.reason}"
+    return ObservedRecord(
+        revision=revision.metadata.name,
+        copy_name=candidate.workload.name,
+        digest_confidence=revision.status.digest_confidence,
+        takes_over=reason[:1024],
     )
 
 

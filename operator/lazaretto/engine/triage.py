@@ -112,6 +112,7 @@ def _case(
         recurred=recurred(incident, others=known.incidents),
         usage=replace(known.usage, held={*known.usage.held, *([known.name] if holds else [])}),
         released_at=max((t for i in known.incidents if (t := i.status.times.released_at)), default=None),
+        copies=known.containment.spec.copies if known.containment else (),
         stands_in=known.stands_in,
         protected=known.protected,
         unreadable=known.unreadable,

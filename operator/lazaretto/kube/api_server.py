@@ -41,8 +41,8 @@ class Api(Protocol):
     async def patch(self, request: Request) -> Object:
         """Send a patch. Raises `Conflict` when one of its guards does not hold."""
 
-    async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str) -> None:
-        """Delete the object with this uid; already gone is success."""
+    async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str, version: str = "") -> None:
+        """Delete the object with this uid, and resource version if one is given; already gone is success."""
 
     async def logs(self, *, namespace: str, pod: str, container: str, lines: int, limit: int) -> str:
         """The last lines of a container's log, each with its time, cut off after `limit` bytes."""
@@ -117,10 +117,10 @@ class ApiServer:
         """See `Api.patch`."""
         return await self._send(request)
 
-    async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str) -> None:
+    async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str, version: str = "") -> None:
         """See `Api.delete`."""
         try:
-            await self._send(requests.delete(resource, namespace=namespace, name=name, uid=uid))
+            await self._send(requests.delete(resource, namespace=namespace, name=name, uid=uid, version=version))
         except NotFound:
             return
 

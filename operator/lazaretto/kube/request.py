@@ -135,7 +135,8 @@ def dry_run(request: Request) -> Request:
     return replace(request, query={**request.query, "dryRun": "All"})
 
 
-def delete(resource: ResourceType, *, namespace: str, name: str, uid: str) -> Request:
-    """Delete one particular object: another one of the same name is left alone."""
-    body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+def delete(resource: ResourceType, *, namespace: str, name: str, uid: str, version: str = "") -> Request:
+    """Delete one particular object, with `version` only as it then was: another of the same name is left alone."""
+    guards = {"uid": uid, **({"resourceVersion": version} if version else {})}
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": guards}
     return Request("DELETE", resource.path(namespace=namespace, name=name), {}, body)

@@ -19,6 +19,7 @@ from lazaretto.api.modelrevision import Attestation
 from lazaretto.domain.compromise import diagnose
 from lazaretto.domain.digests import resolve
 from lazaretto.domain.known_good import KnownGoodCriteria
+from lazaretto.domain.recorded_template import Keeping
 from lazaretto.domain.revision_record import Look, revision_status, revocations, unrecorded
 from lazaretto.domain.scene import Workload
 from lazaretto.domain.soak import LONGEST_GAP, Soak, soaked, stored
@@ -106,7 +107,7 @@ class History:
             now=moment,
             steady=self.seconds,
         )
-        status = revision_status(record, look=look, soak=self.soaks[uid], now=moment)
+        status = revision_status(record, look=look, soak=self.soaks[uid], served=None, kept=Keeping(None), now=moment)
         return record.model_copy(update={"status": status})
 
     def _pods(self, of: Workload) -> list[dict[str, object]]:

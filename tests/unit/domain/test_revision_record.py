@@ -14,6 +14,7 @@ from lazaretto.api.meta import LABEL_MODEL
 from lazaretto.api.modelrevision import ModelRevisionStatus, Revocation
 from lazaretto.domain.conditions import find
 from lazaretto.domain.digests import Resolution
+from lazaretto.domain.recorded_template import Keeping
 from lazaretto.domain.revision_record import Look, revision_status, revocations, unrecorded
 from lazaretto.domain.scene import Workload
 from lazaretto.domain.soak import soaked, stored
@@ -129,7 +130,7 @@ def status(
     now = now or at(9)
     look = Look(workloads, list(revoked_by), resolution or Resolution("Pinned"), traffic)
     soak = soaked(stored(of.status), remembered=None, sight=look.sight(of, now=now), now=now, steady=0.0)
-    return revision_status(of, look=look, soak=soak, now=now)
+    return revision_status(of, look=look, soak=soak, served=None, kept=Keeping(None), now=now)
 
 
 def known_good(found: ModelRevisionStatus) -> tuple[str, str, str]:

@@ -32,7 +32,7 @@ GOLDEN = {
         grants(GROUP, PLURALS, READ)
         | grants(GROUP, WITH_STATUS, ("patch",))
         | grants(GROUP, ["containments"], ("create", "patch", "delete"))
-        | grants(GROUP, ["modelrevisions"], ("create",))
+        | grants(GROUP, ["modelrevisions"], ("create", "delete"))
         | grants("", ["events"], ("create",))
         | grants(ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], ("list", "watch"))
     ),
@@ -57,6 +57,10 @@ GOLDEN = {
         | grants("", ["pods/log"], ("get",))
     ),
     "lazaretto-configuration": grants("", ["configmaps"], ("get",)),
+    "lazaretto-copies": (
+        grants("apps", ["deployments"], ("create", "delete"))
+        | grants("", ["configmaps", "persistentvolumeclaims", "serviceaccounts"], ("get",))
+    ),
     "lazaretto-receiver": (
         grants(GROUP, ["protectedmodels"], ("list", "watch"))
         | grants(GROUP, ["aiincidents"], (*READ, "create", "patch"))
@@ -72,6 +76,13 @@ GOLDEN = {
         GROUP, ["protectedmodels", "responsepolicies"], (*READ, "create", "update", "patch", "delete")
     ),
 }
+
+NARROWED = {
+    "lazaretto-gitops": {("apps", "deployments")},
+    "lazaretto-isolation": {("", "pods")},
+    "lazaretto-copies": {("apps", "deployments")},
+}
+"""What roles may write that would be a way to everything, if admission did not narrow it."""
 
 
 def test_there_are_no_other_roles() -> None:
@@ -115,9 +126,8 @@ def test_no_role_grants_what_would_be_a_way_to_everything(name: str) -> None:
         "admissionregistration.k8s.io",
         "apiextensions.k8s.io",
     }
-    # Whoever writes a pod template runs anything there. Where one is bound, admission narrows it to annotations.
-    narrowed = {"lazaretto-gitops": {("apps", "deployments")}, "lazaretto-isolation": {("", "pods")}}.get(name, set())
-    assert not (writes - narrowed) & {
+    # Whoever writes a pod template runs anything there. Where one is bound, admission narrows what it may do.
+    assert not (writes - NARROWED.get(name, set())) & {
         ("apps", "deployments"),
         ("apps", "replicasets"),
         ("", "pods"),
@@ -125,10 +135,15 @@ def test_no_role_grants_what_would_be_a_way_to_everything(name: str) -> None:
     }
 
 
-def test_what_the_extra_roles_may_patch_is_what_admission_narrows_for_the_operator_alone() -> None:
+def test_what_the_extra_roles_may_write_is_what_admission_narrows_for_the_operator_alone() -> None:
     policy, _ = FENCES["operator"]
-    granted = GOLDEN["lazaretto-gitops"] | GOLDEN["lazaretto-isolation"]
-    written = {(group, resource) for group, resource, verb in granted if verb == "patch"}
+    granted = {right for name in NARROWED for right in GOLDEN[name]}
+    written = {(group, resource) for group, resource, verb in granted if verb in ("patch", "create")}
+    written -= {("networking.k8s.io", "networkpolicies")}
+    operations = {
+        rule["resources"][0]: rule["operations"] for rule in policy["spec"]["matchConstraints"]["resourceRules"]
+    }
+    assert operations["deployments"] == ["CREATE", "UPDATE", "DELETE"]
     rules = policy["spec"]["matchConstraints"]["resourceRules"]
     assert {(rule["apiGroups"][0], rule["resources"][0]) for rule in rules} == written
     (condition,) = policy["spec"]["matchConditions"]
@@ -139,9 +154,7 @@ def test_what_the_extra_roles_may_patch_is_what_admission_narrows_for_the_operat
     assert "paramKind" not in policy["spec"]
     (ours,) = (each["expression"] for each in policy["spec"]["variables"] if each["name"] == "ours")
     assert set(re.findall(r"'([^']+)'", ours)) == {path.removeprefix("metadata.annotations.") for path in ASIDE}
-    assert not {"lazaretto-gitops", "lazaretto-isolation"} & {
-        each["roleRef"]["name"] for each in of_kind("RoleBinding").values()
-    }
+    assert not set(NARROWED) & {each["roleRef"]["name"] for each in of_kind("RoleBinding").values()}
 
 
 def test_rules_have_no_hidden_scope() -> None:
@@ -179,14 +192,15 @@ def test_opting_in_binds_the_actor_in_that_namespace_alone() -> None:
     ]
 
 
-def test_letting_gitops_tools_be_kept_away_is_a_file_that_is_taken_in_by_hand() -> None:
-    (binding,) = documents((OPT_IN / "gitops.yaml").read_text())
+@pytest.mark.parametrize("name", ["gitops", "copies"])
+def test_what_goes_further_is_a_file_that_is_taken_in_by_hand(name: str) -> None:
+    (binding,) = documents((OPT_IN / f"{name}.yaml").read_text())
     (actor,) = documents((OPT_IN / "rolebinding.yaml").read_text())
     assert binding["kind"] == "RoleBinding"
-    assert binding["roleRef"]["name"] == "lazaretto-gitops"
+    assert binding["roleRef"]["name"] == f"lazaretto-{name}"
     assert binding["subjects"] == actor["subjects"]
     assert binding["metadata"]["namespace"] == actor["metadata"]["namespace"]
-    assert "gitops.yaml" not in kustomization(OPT_IN)
+    assert f"{name}.yaml" not in kustomization(OPT_IN)
 
 
 def test_responders_hold_every_verb_that_a_decision_needs() -> None:
