@@ -92,10 +92,10 @@ class CourteousApi:
         await self._courtesy.turn()
         return await self._api.patch(request)
 
-    async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str) -> None:
+    async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str, version: str = "") -> None:
         """See `Api.delete`."""
         await self._courtesy.turn()
-        await self._api.delete(resource, namespace=namespace, name=name, uid=uid)
+        await self._api.delete(resource, namespace=namespace, name=name, uid=uid, version=version)
 
     async def logs(self, *, namespace: str, pod: str, container: str, lines: int, limit: int) -> str:
         """See `Api.logs`."""
