@@ -26,6 +26,8 @@ class BareClient:
         config = yaml.safe_load(kubeconfig.read_text())
         self.server = config["clusters"][0]["cluster"]["server"]
         self._ssl = _context(config)
+        token = config["users"][0]["user"].get("token")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -43,15 +45,21 @@ class BareClient:
         self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
     ) -> dict[str, Any]:
         """One call; raises on any answer that is not a success."""
+        found: dict[str, Any] = json.loads(await self.raw(path, method=method, body=body, content_type=content_type))
+        return found
+
+    async def raw(
+        self, path: str, *, method: str = "GET", body: Any = None, content_type: str = "application/json"
+    ) -> bytes:
+        """One call, and the answer as it came."""
         assert self._session is not None
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": content_type}
+        headers = {"Content-Type": content_type, **self._headers}
         async with self._session.request(method, self.server + path, data=data, headers=headers) as answer:
             text = await answer.read()
             if answer.status >= 300:
                 raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
-            found: dict[str, Any] = json.loads(text)
-            return found
+            return text
 
     async def watch(self, path: str, *, version: str) -> AsyncIterator[dict[str, Any]]:
         """Watch events of a collection, from a resource version on."""

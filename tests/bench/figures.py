@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[2] / ".build" / "bench"
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
@@ -14,21 +18,39 @@ def percentile(samples: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def keep(name: str, figures: Mapping[str, Any]) -> Path:
+    """Keep a run's figures as JSON, with the machine that they are from."""
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+    return path
+
+
+def machine() -> dict[str, Any]:
+    """What figures depend on: nothing that tells whose machine it is."""
+    return {
+        "architecture": platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
 def summary(samples: Sequence[float]) -> dict[str, float]:
-    """p50, p90, p99 and the maximum, in milliseconds."""
-    found = {f"p{int(share * 100)}": percentile(samples, share) * 1000 for share in (0.5, 0.9, 0.99)}
+    """Percentiles and the maximum, in milliseconds."""
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+    found = {name: percentile(samples, share) * 1000 for name, share in shares.items()}
     return {"n": float(len(samples)), **found, "max": max(samples) * 1000}
 
 
-def report(title: str, series: Mapping[str, Sequence[float]], *, floor: str, to: Path) -> dict[str, dict[str, float]]:
-    """Print a table with ratios to the floor, and write it to `to`."""
-    rows = {name: summary(samples) for name, samples in series.items()}
-    print(f"\n{title} ({platform.machine()}, Python {platform.python_version()})")
-    print(f"{'':28}{'n':>6}{'p50 ms':>9}{'p90 ms':>9}{'p99 ms':>9}{'max ms':>9}{'p50 ratio':>11}{'p99 ratio':>11}")
-    for name, row in rows.items():
+def report(name: str, series: Mapping[str, Sequence[float]], *, floor: str) -> dict[str, dict[str, float]]:
+    """Print a table with ratios to the floor, and keep it."""
+    rows = {each: summary(samples) for each, samples in series.items()}
+    columns = ("p50", "p90", "p99", "p99.9", "max")
+    print(f"\n{name}, ms{'':20}{'n':>6}" + "".join(f"{p:>9}" for p in columns) + f"{'p50 ratio':>11}{'p99 ratio':>11}")
+    for each, row in rows.items():
         ratios = [row[p] / rows[floor][p] for p in ("p50", "p99")]
-        cells = "".join(f"{row[p]:>9.1f}" for p in ("p50", "p90", "p99", "max"))
-        print(f"{name:28}{int(row['n']):>6}{cells}{ratios[0]:>10.2f}x{ratios[1]:>10.2f}x")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(json.dumps({"title": title, "figures": rows}, indent=2) + "\n")
+        cells = "".join(f"{row[p]:>9.1f}" for p in columns)
+        print(f"{each:38}{int(row['n']):>6}{cells}{ratios[0]:>10.2f}x{ratios[1]:>10.2f}x")
+    keep(name, {"figures": rows})
     return rows

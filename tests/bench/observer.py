@@ -39,10 +39,15 @@ class Observer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def contained(self, namespace: str) -> float:
+    def forget(self) -> None:
+        """Begin anew: what was contained is contained no more."""
+        self._seen.clear()
+        self._complete.clear()
+
+    async def contained(self, namespace: str, *, seconds: float = 30.0) -> float:
         """When (perf_counter) the last of the containment's writes was seen."""
         event = self._complete.setdefault(namespace, asyncio.Event())
-        await asyncio.wait_for(event.wait(), 30)
+        await asyncio.wait_for(event.wait(), seconds)
         return max(self._seen[namespace].values())
 
     async def _watch(self, part: str, path: str, version: str) -> None:

@@ -1,207 +1,132 @@
-"""One incident at a time: webhook POST sent to last containment write seen, beside the floor.
+"""One incident at a time: webhook POST sent to last containment write seen, beside the floor, and the way back.
 
-The floor is a bare keep-alive TLS client that POSTs an incident and then PATCHes a scale: what
-no software on top of this API server could undercut. Both are measured in turn in the same
-run, because the machine's speed drifts. While the floor is measured the operator is stopped
-(SIGSTOP), so that it does not compete for what the floor creates. Between two incidents there is
-a second, in which controllers, status and proof of the one before come to rest; what was contained
-before stays held, and is looked after all the time.
+Between two incidents there is a second, in which controllers, status and proof of the one before come to rest; what
+was contained before stays held, and is looked after all the time. The runs' parts come in an order of chance.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import os
 import random
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
 from tests.bench.client import BareClient
 from tests.bench.figures import report
+from tests.bench.incidents import FLOOR, floor_block, one_incident
 from tests.bench.observer import Observer
-from tests.bench.world import MODEL, furnish
-from tests.cluster.binaries import gateway_crds
-from tests.cluster.control_plane import ControlPlane
-from tests.cluster.operator import OperatorProcess
-from tests.cluster.receiver import ReceiverProcess
+from tests.bench.restore import restored, specs
+from tests.bench.stage import Bench, setting, staged, until_armed
 
-INCIDENTS = int(os.environ.get("LAZARETTO_BENCH_INCIDENTS", "200"))
+INCIDENTS = setting("INCIDENTS", 200)
+RUNS = setting("RUNS", 5)
+BESIDE = setting("WRITES_BESIDE", 200)
+"""Writes a second of others."""
 BLOCK = 20
 BAR = 3.0
 """p50 at most three times the floor."""
-_REPOSITORY = Path(__file__).parents[2]
-_RESULTS = _REPOSITORY / ".build" / "bench" / "single-incident.json"
-_SYSTEM = "lazaretto-system"
-_INCIDENTS = "/apis/lazaretto.dev/v1alpha1/namespaces/{}/aiincidents"
+IDLE, BUSY, COLD, RESTARTED = "idle", "writes beside", "cold connections", "first after restart"
+ANSWER, RESTORE = "answer of the receiver", "approval to restored"
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What runs."""
-
-    plane: ControlPlane
-    operator: OperatorProcess
-    receiver: ReceiverProcess
-
-
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A control plane of its own with fsync on, and both processes under their service accounts."""
-    root = tmp_path_factory.mktemp("bench")
-    with ControlPlane(root / "plane", fsync=True, hpa_sync_seconds=15.0) as plane:
-        plane.apply_definitions(*gateway_crds())
-        plane.ensure_nodes(4)
-        for folder in ("crds", "manifests/base"):
-            plane.apply_folder(_REPOSITORY / folder)
-        asyncio.run(_furnish(plane))
-        accounts = {name: plane.service_account_kubeconfig(_SYSTEM, name) for name in _ACCOUNTS}
-        operator = OperatorProcess(root / "operator", accounts["lazaretto-operator"])
-        receiver = ReceiverProcess(
-            root / "receiver", accounts["lazaretto-receiver"], namespace=_SYSTEM, tokens={"alertmanager": "secret"}
-        )
-        with operator, receiver:
-            yield Bench(plane, operator, receiver)
-
-
-_ACCOUNTS = ("lazaretto-operator", "lazaretto-receiver")
-
-
-async def _furnish(plane: ControlPlane) -> None:
-    started = time.monotonic()
-    async with BareClient(plane.kubeconfig) as client:
-        await furnish(client, [*map(_namespace, range(INCIDENTS)), "floor"])
-    print(f"furnished {INCIDENTS} models in {time.monotonic() - started:.0f} s")
+    with staged(tmp_path_factory.mktemp("single"), map(_namespace, range(INCIDENTS))) as bench:
+        yield bench
 
 
 def test_an_incident_is_contained_within_three_floors(bench: Bench) -> None:
     series = asyncio.run(_measure(bench))
-    rows = report(f"{INCIDENTS} single incidents", series, floor="floor", to=_RESULTS)
-    assert rows["alert to containment"]["p50"] <= BAR * rows["floor"]["p50"]
+    rows = report("single-incident", {name: found for name, found in series.items() if found}, floor=FLOOR)
+    assert rows[IDLE]["p50"] <= BAR * rows[FLOOR]["p50"]
 
 
 async def _measure(bench: Bench) -> dict[str, list[float]]:
-    series: dict[str, list[float]] = {"floor": [], "alert to containment": [], "of it: answer of the receiver": []}
-    async with BareClient(bench.plane.kubeconfig) as client, aiohttp.ClientSession() as sender:
-        await _until_armed(client)
+    names = (FLOOR, IDLE, BUSY, COLD, RESTARTED, ANSWER, RESTORE)
+    series: dict[str, list[float]] = {name: [] for name in names}
+    fresh = list(map(_namespace, range(INCIDENTS)))
+    random.shuffle(fresh)
+    async with BareClient(bench.plane.kubeconfig) as client:
+        await until_armed(client)
         observer = Observer(client)
         await observer.start()
         gc.disable()  # a collection of this process is none of the measured
-        for first in range(0, INCIDENTS, BLOCK):
-            numbers = list(range(first, min(first + BLOCK, INCIDENTS)))
-            random.shuffle(numbers)
-            await _floor_block(client, bench, series["floor"])
-            for number in numbers:
-                await asyncio.sleep(random.uniform(0.8, 1.2))
-                sent, answered, seen = await _incident(sender, bench, observer, number)
-                series["alert to containment"].append(seen - sent)
-                series["of it: answer of the receiver"].append(answered - sent)
-            print(f"{first + len(numbers)} of {INCIDENTS}", flush=True)
+        for _ in range(RUNS):
+            await floor_block(client, bench, series[FLOOR], count=BLOCK)
+            parts = _parts()
+            for part in random.sample(list(parts), len(parts)):
+                await _part(part, bench, client, observer, names=[fresh.pop() for _ in range(parts[part])], to=series)
+            print(f"{INCIDENTS - len(fresh)} of {INCIDENTS}", flush=True)
         gc.enable()
         await observer.stop()
     return series
 
 
-async def _floor_block(client: BareClient, bench: Bench, samples: list[float]) -> None:
-    """POST an incident, PATCH a scale; the operator stands still meanwhile."""
-    bench.operator.freeze()
-    try:
-        for _ in range(BLOCK):
-            await asyncio.sleep(random.uniform(0.02, 0.05))
-            name = f"floor-{time.time_ns()}"
-            started = time.perf_counter()
-            await client.call("POST", _INCIDENTS.format("floor"), _bare_incident(name))
-            await client.call(
-                "PATCH",
-                f"/apis/apps/v1/namespaces/floor/deployments/{MODEL}-v2/scale",
-                {"spec": {"replicas": len(samples) % 2}},
-                content_type="application/merge-patch+json",
-            )
-            samples.append(time.perf_counter() - started)
-    finally:
-        bench.operator.thaw()
-    # What piled up meanwhile is worked off before anything else is measured.
-    await asyncio.sleep(1.5)
+def _parts() -> dict[str, int]:
+    """How many incidents of each part make up one run."""
+    run = INCIDENTS // RUNS
+    return {COLD: 1, RESTARTED: 1, BUSY: (run - 2) // 3, IDLE: run - 2 - (run - 2) // 3}
 
 
-async def _incident(
-    sender: aiohttp.ClientSession, bench: Bench, observer: Observer, number: int
-) -> tuple[float, float, float]:
-    namespace = _namespace(number)
-    body = json.dumps(_webhook(namespace)).encode()
-    headers = {"Content-Type": "application/json", "Authorization": "Bearer secret"}
-    sent = time.perf_counter()
-    async with sender.post(bench.receiver.webhook_url, data=body, headers=headers) as answer:
-        await answer.read()
-        answered = time.perf_counter()
-        assert answer.status == 200, await answer.text()
-    return sent, answered, await observer.contained(namespace)
+async def _part(
+    part: str, bench: Bench, client: BareClient, observer: Observer, *, names: list[str], to: dict[str, list[float]]
+) -> None:
+    if part == RESTARTED:
+        bench.operator.stop()
+        await asyncio.to_thread(bench.operator.start)
+    if part == COLD:
+        # The API server hangs up after 90 s of silence; freezing both takes their connections' warmth.
+        await asyncio.sleep(setting("COLD_SECONDS", 100))
+    async with aiohttp.ClientSession() as sender, _writes(client, BESIDE if part == BUSY else 0):
+        for position, namespace in enumerate(names):
+            await asyncio.sleep(random.uniform(0.8, 1.2))
+            before = await specs(client, namespace)
+            sample = await one_incident(bench, observer, namespace, sender=sender)
+            to[part].append(sample.contained)
+            if part == IDLE:
+                to[ANSWER].append(sample.answered)
+            if part == IDLE and position % 4 == 0:
+                await asyncio.sleep(3)
+                to[RESTORE].append(await _restored(bench, client, namespace, before=before))
 
 
-async def _until_armed(client: BareClient) -> None:
-    """Wait until every model could be answered; then let the machine come to rest."""
-    deadline = time.monotonic() + 300
-    path = "/apis/lazaretto.dev/v1alpha1/protectedmodels"
-    while time.monotonic() < deadline:
-        found = await client.call("GET", path)
-        armed = sum((m.get("status") or {}).get("state") == "Armed" for m in found["items"])
-        if armed == len(found["items"]):
-            await asyncio.sleep(10)
-            return
-        await asyncio.sleep(2)
-    raise TimeoutError(f"{armed} of {len(found['items'])} models armed")
+async def _restored(bench: Bench, client: BareClient, namespace: str, *, before: dict[str, object]) -> float:
+    names = ("alice", "bob")
+    files = [bench.plane.user_kubeconfig(name, groups=("system:masters",)) for name in names]
+    async with BareClient(files[0]) as first, BareClient(files[1]) as second:
+        return await restored(client, list(zip(names, (first, second), strict=True)), namespace, before=before)
+
+
+@asynccontextmanager
+async def _writes(client: BareClient, rate: int) -> AsyncIterator[None]:
+    """That many writes a second of others meanwhile."""
+
+    async def write() -> None:
+        path = f"/api/v1/namespaces/{FLOOR}/configmaps"
+        due = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(10**9):
+                body = {"metadata": {"name": f"beside-{time.time_ns()}-{number}"}, "data": {"a": "b"}}
+                group.create_task(client.call("POST", path, body))
+                due += 1 / rate
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+
+    if not rate:
+        yield
+        return
+    task = asyncio.create_task(write())
+    await asyncio.sleep(1)
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _namespace(number: int) -> str:
     return f"bench-{number:04d}"
-
-
-def _bare_incident(name: str) -> dict[str, Any]:
-    moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    alert = {"fingerprint": "ab12", "name": "Leak", "startsAt": moment, "receivedAt": moment}
-    return {
-        "apiVersion": "lazaretto.dev/v1alpha1",
-        "kind": "AIIncident",
-        "metadata": {"name": name},
-        "spec": {"source": {"type": "Tool"}, "category": "DataLeakage", "alerts": [alert]},
-    }
-
-
-def _webhook(namespace: str) -> dict[str, Any]:
-    labels = {
-        "alertname": "GuardrailOutputLeak",
-        "namespace": namespace,
-        "ai_incident": "true",
-        "ai_model": MODEL,
-        "ai_category": "DataLeakage",
-    }
-    alert = {
-        "status": "firing",
-        "labels": labels,
-        "annotations": {"summary": "answers contain personal data"},
-        "startsAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "endsAt": "0001-01-01T00:00:00Z",
-        "fingerprint": f"{int(namespace[6:]):016x}",
-    }
-    return {
-        "version": "4",
-        "groupKey": f"{{}}:{namespace}",
-        "truncatedAlerts": 0,
-        "status": "firing",
-        "receiver": "lazaretto",
-        "groupLabels": {},
-        "commonLabels": labels,
-        "commonAnnotations": {},
-        "externalURL": "http://alertmanager",
-        "alerts": [alert],
-    }

@@ -48,7 +48,9 @@ def scenes(stage: Stage, request: pytest.FixtureRequest) -> dict[str, Scene]:
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.path == request.path
     ]
-    return stage.build_all({name: Shape(standby=True, policies=policies(MOMENTS[name][0])) for name in wanted})
+    return stage.build_all(
+        {name: Shape(standby=True, policies=policies(MOMENTS[name][0], deadline="10m")) for name in wanted}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +89,7 @@ def test_operator_killed_when(name: str, scenes: dict[str, Scene], proxied: tupl
     begun: Any = scene.read("containments", MODEL)["spec"]["holds"][0]["reach"]
     operator.start()
     message = served(scene)
-    assert ("which was ready before" in message) == (plan == "WarmThenShift")
+    assert ("which was ready before" in message) == (plan == "WarmThenShift"), scene.read("containments", MODEL)["spec"]
     assert scene.replicas(GOOD) == 3
     scene.contained()
     reach = scene.read("containments", MODEL)["spec"]["holds"][0]["reach"]

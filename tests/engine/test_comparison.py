@@ -12,8 +12,8 @@ import pytest
 from lazaretto.api import AIIncident, ProtectedModel, Resource
 from lazaretto.engine import comparison
 from lazaretto.engine.comparison import RELIST_EVERY, Comparison
-from lazaretto.engine.engine import TICK
 from lazaretto.engine.store import Store
+from lazaretto.engine.term import TICK
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.request import Request
 from lazaretto.kube.transport import Response
@@ -98,6 +98,33 @@ def test_what_was_deleted_while_the_list_is_on_its_way_does_not_come_back(monkey
         await asyncio.sleep(2 * TICK)
         assert running.engine.store.containment(NAMESPACE, MODEL) is None
         assert running.world.specs() == running.world.originals
+
+    run(story)
+
+
+def test_many_are_counted_and_read_when_the_count_differs_or_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "RELIST_EVERY", 3.0)
+    monkeypatch.setattr(comparison, "MANY", 0)
+    monkeypatch.setattr(comparison, "SELDOM", 5)
+
+    async def story(running: RunningEngine) -> None:
+        def lists() -> list[bool]:
+            """Those of incidents: whether each was a whole one."""
+            asked = [r for r in running.world.api.requests if called(r) == "list aiincidents"]
+            return [request.query["limit"] != "1" for request in asked]
+
+        running.world.report()
+        await running.contained()
+        before = len(lists())
+        await asyncio.sleep(3 * 4)
+        assert lists()[before:] == [False] * 4, "as many as are known: they are not read"
+        await asyncio.sleep(3)
+        assert lists()[before:][-1], "seldom they are, whatever their number"
+        running.deaf = {AIIncident}
+        running.world.report(2)
+        await running.until(
+            lambda: running.engine.store.get(AIIncident, NAMESPACE, f"{MODEL}-2") is not None, seconds=4.0
+        )
 
     run(story)
 

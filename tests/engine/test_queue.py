@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lazaretto.engine.queue import IDLE, NORMAL, URGENT, WorkQueue
+from lazaretto.engine.queue import CRITICAL, IDLE, NORMAL, URGENT, WorkQueue
 from tests.engine.travelling_time import TravellingLoop, travelling
 
 KEYS = st.sampled_from("abc")
-PRIORITIES = st.sampled_from([URGENT, NORMAL, IDLE])
+PRIORITIES = st.sampled_from([CRITICAL, URGENT, NORMAL, IDLE])
 
 
 async def taken(queue: WorkQueue[str]) -> str | None:
@@ -137,6 +137,20 @@ async def test_a_key_added_while_it_is_worked_on_runs_once_more_as_urgently_as_a
     queue.add("b", priority=NORMAL)
     queue.done("a")
     assert await drained(queue) == "ab"
+
+
+async def test_a_worker_for_critical_keys_takes_no_other_and_is_woken_by_them() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    queue.add("a", priority=URGENT)
+    waiting = asyncio.create_task(queue.take(critical=True))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.add("b", priority=CRITICAL)
+    assert await waiting == "b"
+    assert queue.is_critical("b")
+    assert await taken(queue) == "a"
+    assert not queue.is_critical("a")
 
 
 async def test_a_worker_that_stops_waiting_takes_nothing_along() -> None:

@@ -147,3 +147,17 @@ async def test_while_it_is_warmed_the_compromised_one_is_told_to_serve_on(begin:
     assert world.containment.spec.cut_off == []
     assert written(world) == WARM[:1]
     assert world.containment.spec.model == MODEL
+
+
+async def test_a_plan_goes_on_though_its_incident_is_not_known_yet_or_any_more(begin: Callable[..., Operator]) -> None:
+    operator = begin(standby("WarmThenShift"))
+    world = operator.world
+    world.report(**MILD)
+    await operator.once()
+    world.remove("AIIncident", f"{MODEL}-1")
+    await operator.settle()
+    assert world.containment is not None
+    reach = world.containment.spec.holds[0].reach
+    assert reach is not None
+    assert (reach.phase, reach.cut_at) == ("Serving", None)
+    assert written(world) == WARM

@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
 from lazaretto.api import reasons
-from lazaretto.api.aiincident import LimitStop
+from lazaretto.api.aiincident import AIIncidentSpec, LimitStop
 from lazaretto.api.containment import Hold
 from lazaretto.api.reach import ReachRule
 from lazaretto.api.responsepolicy import ReleaseRule, ResponsePolicy
-from lazaretto.api.taxonomy import Mode
+from lazaretto.api.taxonomy import Impact, Mode
 from lazaretto.domain.approvals import ReleaseVerdict, count, release_verdict, relevant, terms_of
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis, diagnose
@@ -87,14 +87,18 @@ def respond(case: Case) -> Verdict:
     return _unheld(case, assessment, choice)
 
 
-def _assess(case: Case, *, floor_of: ResponsePolicy | None) -> Assessment:
-    spec = case.incident.spec
+def first_look(spec: AIIncidentSpec, *, floor: Impact | None = None, recurred: bool = False) -> Assessment:
+    """The severity as far as the incident itself tells; `floor` and the past can only raise it."""
     hints = [alert.severity_hint for alert in spec.alerts if alert.severity_hint]
     hints += [spec.severity_hint] if spec.severity_hint else []
+    return assess(category=spec.category, stated=spec.impact, floor=floor, hints=tuple(hints), recurred=recurred)
+
+
+def _assess(case: Case, *, floor_of: ResponsePolicy | None) -> Assessment:
     floor = merge_floors(
         case.model.spec.impact_floor if case.model else None, floor_of.spec.impact_floor if floor_of else None
     )
-    return assess(category=spec.category, stated=spec.impact, floor=floor, hints=tuple(hints), recurred=case.recurred)
+    return first_look(case.incident.spec, floor=floor, recurred=case.recurred)
 
 
 def _choose(case: Case, assessment: Assessment) -> PolicyChoice:

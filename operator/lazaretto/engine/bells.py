@@ -11,10 +11,14 @@ from lazaretto.api import (
     Resource,
     ResponsePolicy,
 )
+from lazaretto.domain.response import first_look
 from lazaretto.engine.onset import Onset
 from lazaretto.engine.opposition import Opposition
-from lazaretto.engine.queue import NORMAL, URGENT, WorkQueue
+from lazaretto.engine.queue import CRITICAL, NORMAL, URGENT, WorkQueue
 from lazaretto.engine.store import Key, Store, key_of
+
+MORE_ALERTS = 1.0
+"""Seconds until more alerts of an incident whose model is held are looked at."""
 
 
 class Bells:
@@ -81,10 +85,19 @@ class Bells:
         self._surveys.add((namespace, ""))
 
     def _ring_incident(self, incident: AIIncident) -> None:
-        urgent = incident.status.times.contained_at is None
-        self._summon(key_of(incident), priority=URGENT if urgent else NORMAL)
+        key = key_of(incident)
+        if self._is_held(incident):
+            # More alerts about what is held already: many come at once, and one pass answers them all.
+            self._opposition.summoned(key)
+            self._queue.add_after(key, MORE_ALERTS)
+        else:
+            self._summon(key, priority=_priority_of(incident))
         if self._onset is not None:
             self._onset.ask(incident)
+
+    def _is_held(self, incident: AIIncident) -> bool:
+        held = self._store.containment(*key_of(incident))
+        return held is not None and any(hold.incident_uid == incident.metadata.uid for hold in held.spec.holds)
 
     def _ring_decision(self, decision: IncidentDecision) -> None:
         namespace = decision.metadata.namespace
@@ -99,3 +112,9 @@ class Bells:
         """An object of ours wants a pass over the model."""
         self._opposition.summoned(key)
         self._queue.add(key, priority=priority)
+
+
+def _priority_of(incident: AIIncident) -> int:
+    if incident.status.times.contained_at is not None:
+        return NORMAL
+    return CRITICAL if first_look(incident.spec).severity == "SEV1" else URGENT

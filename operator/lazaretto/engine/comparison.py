@@ -7,6 +7,7 @@ deletion that went by while a stream was down - is found here.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -20,6 +21,10 @@ from lazaretto.kube.resource import of
 log = logging.getLogger(__name__)
 
 RELIST_EVERY = 60.0
+MANY = 500
+"""More of a kind than one page of a list are counted each time, and compared when the count differs, or seldom."""
+SELDOM = 10
+"""Of so many times, many are compared once, whatever their count."""
 FIRST_RETRY = 0.1
 
 
@@ -45,10 +50,11 @@ class Comparison:
         await self._learn()
         await self._read(AIIncident, "limits are not measured")
         self._store.incidents_known = True
-        while True:
+        for turn in itertools.count(1):
             await asyncio.sleep(RELIST_EVERY)
             for kind in KINDS:
-                await self._compare(kind)
+                if turn % SELDOM == 0 or not await self._is_complete(kind):
+                    await self._compare(kind)
 
     async def _learn(self) -> None:
         """Read what decisions rest on, before the first one is made.
@@ -72,6 +78,19 @@ class Comparison:
                 await asyncio.sleep(FIRST_RETRY)
             else:
                 return await self._take_in(kind, bodies)
+
+    async def _is_complete(self, kind: type[Resource]) -> bool:
+        """Whether there are so many copies that they are not compared for nothing, and as many as are stored.
+
+        Closed incidents pile up, and reading ten thousand each minute would be most of what an idle operator does.
+        """
+        known = sum(1 for _ in self._store.all(kind)) + sum(k == kind.facts.kind for k, _, _ in self._store.unreadable)
+        if known <= MANY:
+            return False
+        try:
+            return await self._api.count(of(kind)) == known
+        except ApiError:
+            return False
 
     async def _compare(self, kind: type[Resource]) -> None:
         try:

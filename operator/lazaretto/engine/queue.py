@@ -1,5 +1,7 @@
 """A queue of keys: each at most once, urgent ones first, one worker per key.
 
+Critical keys may have workers of their own.
+
 Events only say that something may have changed. A key that is added while it waits is still
 one key; a key that is added while it is worked on is worked on once more afterwards. Failures
 come back with a growing delay of their own, which a new event cuts short.
@@ -15,9 +17,10 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
 
-URGENT = 0
-NORMAL = 1
-IDLE = 2
+CRITICAL = 0
+URGENT = 1
+NORMAL = 2
+IDLE = 3
 
 
 class WorkQueue(Generic[Key]):
@@ -26,11 +29,12 @@ class WorkQueue(Generic[Key]):
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Key]] = []
         self._waiting: dict[Key, int] = {}
-        self._running: set[Key] = set()
+        self._running: dict[Key, int] = {}
         self._again: dict[Key, int] = {}
         self._timers: dict[Key, tuple[float, asyncio.TimerHandle]] = {}
         self._order = itertools.count()
         self._ready = asyncio.Event()
+        self._critical = asyncio.Event()
 
     def add(self, key: Key, *, priority: int = NORMAL) -> None:
         """Ask for the key to be worked on. Never blocks."""
@@ -44,6 +48,8 @@ class WorkQueue(Generic[Key]):
         self._waiting[key] = priority
         heapq.heappush(self._heap, (priority, next(self._order), key))
         self._ready.set()
+        if priority == CRITICAL:
+            self._critical.set()
 
     def add_after(self, key: Key, delay: float, *, priority: int = NORMAL) -> None:
         """Ask for the key in `delay` seconds; an earlier request stands."""
@@ -59,23 +65,28 @@ class WorkQueue(Generic[Key]):
 
         self._timers[key] = (due, loop.call_at(due, ring))
 
-    async def take(self) -> Key:
-        """The next key. It is not handed out again before `done`."""
+    async def take(self, *, critical: bool = False) -> Key:
+        """The next key, or the next critical one. It is not handed out again before `done`."""
+        bell, least = (self._critical, CRITICAL) if critical else (self._ready, IDLE)
         while True:
-            while self._heap:
+            while self._heap and self._heap[0][0] <= least:
                 priority, _, key = heapq.heappop(self._heap)
                 if self._waiting.get(key) == priority:
                     del self._waiting[key]
-                    self._running.add(key)
+                    self._running[key] = priority
                     return key
-            self._ready.clear()
-            await self._ready.wait()
+            bell.clear()
+            await bell.wait()
 
     def done(self, key: Key) -> None:
         """The key was worked on."""
-        self._running.discard(key)
+        self._running.pop(key, None)
         if (priority := self._again.pop(key, None)) is not None:
             self.add(key, priority=priority)
+
+    def is_critical(self, key: Key) -> bool:
+        """Whether the key, which is being worked on, was taken as a critical one."""
+        return self._running.get(key) == CRITICAL
 
     @property
     def busy(self) -> bool:

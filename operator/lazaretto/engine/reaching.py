@@ -35,8 +35,8 @@ from lazaretto.workloads.registry import WORKLOADS
 
 BUSY = timedelta(minutes=1)
 _FINISHED = ("Succeeded", "Failed")
-_UNKNOWN: Severity = "SEV1"
-"""Of an incident that is gone: what nobody can speak for does not serve on."""
+_UNKNOWN: Severity = "SEV5"
+"""Of an incident that is gone, or was not read yet after a restart: it changes nothing of a plan that stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,8 @@ class Store:
         """Whether all incidents were read that existed at the start; until then, rates cannot be counted."""
         self.protected: dict[str, str] = {}
         """Namespaces in which nothing may be done, each with the reason."""
+        self._incidents: dict[Key, dict[str, AIIncident]] = {}
+        """By what they are about, then by name: a namespace may have thousands that a pass does not care for."""
         self._deleted: dict[str, None] = {}
         """Uids of objects that are known to be gone, oldest first."""
 
@@ -82,8 +84,11 @@ class Store:
         if new.metadata.uid in self._deleted:
             # A watch that lags behind our own deletion: what it tells must not be acted upon.
             return new
+        if isinstance(known, AIIncident):
+            self._unfile(known)
         self._objects[kind].setdefault(namespace, {})[name] = new
         if isinstance(new, AIIncident):
+            self._incidents.setdefault(key_of(new), {})[name] = new
             self.ledger.note(new)
         return new
 
@@ -106,9 +111,16 @@ class Store:
         place = self._objects[kind].get(namespace, {})
         gone = place.pop(name, None)
         if isinstance(gone, AIIncident):
+            self._unfile(gone)
             self.ledger.forget(gone)
         if not place:
             self._objects[kind].pop(namespace, None)
+
+    def _unfile(self, incident: AIIncident) -> None:
+        filed = self._incidents.get(key_of(incident), {})
+        filed.pop(incident.metadata.name, None)
+        if not filed:
+            self._incidents.pop(key_of(incident), None)
 
     def all(self, kind: type[R], namespace: str | None = None) -> Iterator[R]:
         """All copies of a kind, or those of one namespace."""
@@ -118,8 +130,8 @@ class Store:
 
     def incidents_of(self, namespace: str, model: str) -> list[AIIncident]:
         """Incidents that target a model, by name."""
-        found = (i for i in self.all(AIIncident, namespace) if i.spec.target and i.spec.target.model == model)
-        return sorted(found, key=lambda i: i.metadata.name)
+        found = self._incidents.get((namespace, model), {})
+        return [found[name] for name in sorted(found)]
 
     def revisions_of(self, namespace: str, model: str) -> list[ModelRevision]:
         """ModelRevisions of a model, by name."""

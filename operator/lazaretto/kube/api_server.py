@@ -7,10 +7,10 @@ Objects are plain dictionaries exactly as the server returned them. Every verb r
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
-from lazaretto.errors import Expired, NotFound, Unavailable
+from lazaretto.errors import Expired, NotFound, NotLeading, Unavailable
 from lazaretto.kube import request as requests
 from lazaretto.kube.request import Body, Request
 from lazaretto.kube.resource import ResourceType
@@ -31,6 +31,9 @@ class Api(Protocol):
         self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
     ) -> Objects:
         """All objects of a collection, page by page; `cached` ones may be older than the newest write."""
+
+    async def count(self, resource: ResourceType) -> int:
+        """How many objects a collection has, without reading them."""
 
     async def create(self, resource: ResourceType, body: Body, *, namespace: str, manager: str) -> Object:
         """Create an object. Raises `AlreadyExists`, also when an earlier try was stored unnoticed."""
@@ -53,13 +56,24 @@ class Api(Protocol):
 class ApiServer:
     """`Api` over a transport."""
 
-    def __init__(self, transport: Transport, *, policy: RetryPolicy = BACKGROUND) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        policy: RetryPolicy = BACKGROUND,
+        writes: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._transport = transport
         self._policy = policy
+        self._writes = writes
 
     def with_policy(self, policy: RetryPolicy) -> ApiServer:
         """The same connections under another retry policy."""
-        return ApiServer(self._transport, policy=policy)
+        return ApiServer(self._transport, policy=policy, writes=self._writes)
+
+    def writing_while(self, writes: Callable[[], bool]) -> ApiServer:
+        """The same connections; asked before each try of a write, which raises `NotLeading` instead if it is false."""
+        return ApiServer(self._transport, policy=self._policy, writes=writes)
 
     async def get(self, resource: ResourceType, *, namespace: str, name: str) -> Object:
         """See `Api.get`."""
@@ -88,6 +102,12 @@ class ApiServer:
             token = str(metadata.get("continue") or "")
             if not token:
                 return items, str(metadata.get("resourceVersion") or "")
+
+    async def count(self, resource: ResourceType) -> int:
+        """See `Api.count`."""
+        page = await self._send(requests.list_objects(resource, limit=1))
+        remaining = (page.get("metadata") or {}).get("remainingItemCount") or 0
+        return len(page.get("items") or ()) + int(remaining)
 
     async def create(self, resource: ResourceType, body: Body, *, namespace: str, manager: str) -> Object:
         """See `Api.create`."""
@@ -131,6 +151,8 @@ class ApiServer:
 
     async def _send(self, request: Request) -> Object:
         async def attempt(timeout: float) -> Object:
+            if request.method != "GET" and not self._writes():
+                raise NotLeading(0, "another replica may write by now", request=str(request))
             response = await self._transport.send(request, timeout=timeout)
             if (error := error_of(response, request)) is not None:
                 raise error

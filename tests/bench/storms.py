@@ -1,0 +1,176 @@
+"""One storm: alerts thrown at the receiver in one of several shapes, and what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import aiohttp
+
+from tests.bench.alerts import CRITICAL, firing, portions, storm, webhook
+from tests.bench.clearing import API
+from tests.bench.client import BareClient
+from tests.bench.footprint import Footprint
+from tests.bench.observer import Observer
+from tests.bench.stage import SYSTEM, Bench, post
+from tests.cluster.audit import Mark
+
+Shape = Literal["fat", "small", "twins"]
+CONNECTIONS = 32
+_SAMPLED = 20
+_WRITES = ("create", "patch", "update", "delete")
+_OURS = tuple(f"system:serviceaccount:{SYSTEM}:lazaretto-{name}" for name in ("operator", "receiver"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is thrown: one fat POST, many small ones over 32 connections, or two peers that both send all."""
+
+    alerts: int
+    models: int
+    shape: Shape
+
+    def __str__(self) -> str:
+        """As tables show it."""
+        return f"{self.alerts} alerts, {self.models} models, {self.shape}"
+
+
+@dataclass(slots=True)
+class Result:
+    """Seconds from the first byte, counts, and bytes."""
+
+    cell: Cell
+    answered: float = 0.0
+    contained: list[float] = field(default_factory=list)
+    critical: list[float] = field(default_factory=list)
+    """Of incidents that arrived while the storm was worked off: their own seconds from POST to containment."""
+    lost: int = 0
+    early: int = 0
+    """Sampled answers 200 whose alert was not stored at that moment."""
+    writes: dict[str, int] = field(default_factory=dict)
+    refused: int = 0
+    cpu: dict[str, float] = field(default_factory=dict)
+    peak: dict[str, int] = field(default_factory=dict)
+
+    def dump(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+async def throw(
+    cell: Cell,
+    *,
+    bench: Bench,
+    client: BareClient,
+    observer: Observer,
+    namespaces: Sequence[str],
+    probes: Sequence[str],
+) -> Result:
+    """Throw it at fresh models, wait until all are contained, and count. `probes` are for critical incidents."""
+    result = Result(cell)
+    alerts = storm(list(namespaces[: cell.models]), alerts=cell.alerts)
+    bodies = [json.dumps(webhook(part)).encode() for part in _parts(alerts, cell)]
+    mark = bench.plane.audit.mark()
+    before = _footprints(bench)
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+    async with aiohttp.ClientSession(connector=connector) as sender, aiohttp.ClientSession() as other:
+        began = time.perf_counter()
+        sending = asyncio.create_task(_send_all(sender, bench, bodies, client=client, result=result))
+        critical = [
+            asyncio.create_task(_critical(other, bench, observer, name, 0.15 * i)) for i, name in enumerate(probes)
+        ]
+        concerned = sorted({alert["labels"]["namespace"] for alert in alerts})
+        seen = [observer.contained(namespace, seconds=300) for namespace in concerned]
+        result.contained = [moment - began for moment in await asyncio.gather(*seen)]
+        result.answered = await sending - began
+        result.critical = list(await asyncio.gather(*critical))
+    await asyncio.sleep(3)
+    result.lost = await _lost(client, alerts)
+    _count(result, bench, mark, before=before)
+    return result
+
+
+def _parts(alerts: list[dict[str, Any]], cell: Cell) -> list[list[dict[str, Any]]]:
+    if cell.shape == "fat":
+        return [alerts]
+    small = list(portions(alerts, size=max(1, cell.alerts // 1000)))
+    random.shuffle(small)
+    # Two peers of Alertmanager send the same, each in an order of its own.
+    return small if cell.shape == "small" else [*small, *random.sample(small, len(small))]
+
+
+async def _send_all(
+    sender: aiohttp.ClientSession, bench: Bench, bodies: list[bytes], *, client: BareClient, result: Result
+) -> float:
+    gate = asyncio.Semaphore(CONNECTIONS)
+
+    async def one(number: int, body: bytes) -> float:
+        async with gate:
+            answered = await post(sender, bench, body)
+            if number % max(1, len(bodies) // _SAMPLED) == 0:
+                alert = random.choice(json.loads(body)["alerts"])
+                result.early += not await _stored(client, alert)
+            return answered
+
+    return max(await asyncio.gather(*(one(number, body) for number, body in enumerate(bodies))))
+
+
+async def _critical(
+    sender: aiohttp.ClientSession, bench: Bench, observer: Observer, namespace: str, delay: float
+) -> float:
+    await asyncio.sleep(delay)
+    body = json.dumps(webhook([firing(namespace, severity=CRITICAL)])).encode()
+    began = time.perf_counter()
+    await post(sender, bench, body)
+    return await observer.contained(namespace, seconds=300) - began
+
+
+async def _stored(client: BareClient, alert: dict[str, Any]) -> bool:
+    found = await client.call("GET", f"{API}/namespaces/{alert['labels']['namespace']}/aiincidents")
+    return any(_has(item, alert) for item in found["items"])
+
+
+def _has(incident: dict[str, Any], alert: dict[str, Any]) -> bool:
+    spec = incident["spec"]
+    return bool(spec.get("alertsTruncated")) or alert["fingerprint"] in {e["fingerprint"] for e in spec["alerts"]}
+
+
+async def _lost(client: BareClient, alerts: Sequence[dict[str, Any]]) -> int:
+    found = (await client.call("GET", f"{API}/aiincidents"))["items"]
+    by_namespace: dict[str, list[dict[str, Any]]] = {}
+    for item in found:
+        by_namespace.setdefault(item["metadata"]["namespace"], []).append(item)
+    full = {name for name, items in by_namespace.items() if any(i["spec"].get("alertsTruncated") for i in items)}
+    stored = {
+        (name, entry["fingerprint"])
+        for name, items in by_namespace.items()
+        for i in items
+        for entry in i["spec"]["alerts"]
+    }
+    places = ((alert["labels"]["namespace"], alert["fingerprint"]) for alert in alerts)
+    return sum(place not in stored and place[0] not in full for place in places)
+
+
+def _footprints(bench: Bench) -> dict[str, Footprint]:
+    return {
+        name: Footprint.of(process.pid)
+        for name, process in (("operator", bench.operator), ("receiver", bench.receiver))
+    }
+
+
+def _count(result: Result, bench: Bench, mark: Mark, *, before: dict[str, Footprint]) -> None:
+    writes: Counter[str] = Counter()
+    for record in bench.plane.audit.since(mark, users=_OURS):
+        if record.verb in _WRITES and not record.dry_run and record.resource != "selfsubjectaccessreviews":
+            writes[f"{record.verb} {record.resource}{'/' if record.subresource else ''}{record.subresource}"] += 1
+        result.refused += record.code == 429
+    result.writes = dict(writes.most_common())
+    after = _footprints(bench)
+    result.cpu = {name: after[name].cpu_seconds - before[name].cpu_seconds for name in after}
+    result.peak = {name: after[name].peak for name in after}
