@@ -143,7 +143,15 @@ def test_lists_that_rules_rely_on_are_present_without_being_sent(server: Cluster
     body = document(Containment, spec={"model": "chat"})
     write("create", body, server=server, namespace=namespace)
     spec = read(body, server=server, namespace=namespace)["spec"]
-    assert spec == {"model": "chat", "holds": [], "targets": [], "restored": [], "cutOff": [], "quarantine": []}
+    assert spec == {
+        "model": "chat",
+        "holds": [],
+        "targets": [],
+        "restored": [],
+        "cutOff": [],
+        "copies": [],
+        "quarantine": [],
+    }
 
 
 @pytest.mark.cluster
