@@ -12,7 +12,8 @@
         ├── Forbidden             401/403: rights are missing, or admission refused
         ├── Invalid               400/422: the request itself is wrong
         ├── Expired               410: a watch or list must start over
-        └── Unavailable           429, 5xx, no answer, admission not ready: worth another try; `retry_after` in seconds
+        ├── Unavailable           429, 5xx, no answer, admission not ready: worth another try; `retry_after` in seconds
+        └── NotLeading            not sent: another replica may write by now
 
 Errors are raised where they happen and logged once, at the edge. `receiver.refusal.Refusal` derives
 from the base as well: it is a request that is not taken, together with its HTTP answer.
@@ -84,3 +85,7 @@ class Expired(ApiError):
 
 class Unavailable(ApiError):
     """No answer, or an answer that asks for another try."""
+
+
+class NotLeading(ApiError):
+    """The write was not sent, because another replica may be the one that writes."""

@@ -58,6 +58,10 @@ class OperatorProcess(LazarettoProcess):
             environment=environment,
         )
 
+    def terminate(self) -> None:
+        """Asks the operator to end (SIGTERM), and does not wait."""
+        os.kill(self.pid, signal.SIGTERM)
+
     def freeze(self) -> None:
         """Stops the operator in its tracks (SIGSTOP): it holds its connections and does nothing."""
         os.kill(self.pid, signal.SIGSTOP)

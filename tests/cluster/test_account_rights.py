@@ -105,6 +105,7 @@ OPERATOR_MAY_NOT = [
         f"patch,update,delete {GROUP} modelrevisions",
         f"deletecollection {GROUP} containments",
         "patch,delete - events",
+        "get,watch,create,update,patch,delete coordination.k8s.io leases",
     ),
     *asks(
         ELSEWHERE,

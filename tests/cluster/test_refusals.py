@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lazaretto.errors import ApiError, Conflict, Invalid
-from lazaretto.kube.request import json_patch
+from lazaretto.kube.request import at_version, json_patch, merge_patch
 from lazaretto.kube.resource import DEPLOYMENTS, HTTP_ROUTES, ResourceType
 from tests.cluster.access import ClusterAccess
 from tests.cluster.own_client import send_patch
@@ -97,3 +97,15 @@ def _policy(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         {**api, "kind": "ValidatingAdmissionPolicy", "spec": spec},
         {**api, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
     )
+
+
+def test_a_write_for_another_state_of_the_object_is_a_lost_race(cluster: ClusterAccess, namespace: str) -> None:
+    """Also by way of `/scale`, where a uid is all that tells one Deployment from another."""
+    found = cluster.get("deployment", BAD, "-n", namespace)
+    body = {"metadata": {"uid": found["metadata"]["uid"]}, "spec": {"replicas": 2}}
+    request = merge_patch(DEPLOYMENTS, body, namespace=namespace, name=BAD, manager="test", subresource="scale")
+    version = found["metadata"]["resourceVersion"]
+    cluster.kubectl("annotate", "deployment", BAD, "moved=on", "-n", namespace)
+    with pytest.raises(Conflict):
+        send_patch(at_version(request, version), kubeconfig=cluster.kubeconfig)
+    assert cluster.get("deployment", BAD, "-n", namespace)["spec"]["replicas"] == found["spec"]["replicas"]

@@ -26,6 +26,7 @@ _GROUPS = {
     "httproutes": "apis/gateway.networking.k8s.io/v1",
     "grpcroutes": "apis/gateway.networking.k8s.io/v1",
     "customresourcedefinitions": "apis/apiextensions.k8s.io/v1",
+    "leases": "apis/coordination.k8s.io/v1",
     "scaledobjects": "apis/keda.sh/v1alpha1",
     "applications": "apis/argoproj.io/v1alpha1",
     **dict.fromkeys(

@@ -79,6 +79,11 @@ class Scene:
             f"{plural}/{each['metadata']['name']}": each["spec"] for plural in _TOUCHED for each in self.all(plural)
         }
 
+    def generations(self) -> dict[str, int]:
+        """How often the spec of everything that a containment could touch was changed, where that is counted."""
+        found = {f"{plural}/{e['metadata']['name']}": e["metadata"] for plural in _TOUCHED for e in self.all(plural)}
+        return {name: meta["generation"] for name, meta in found.items() if "generation" in meta}
+
     def look_again(self) -> None:
         """Has the operator look at the model now, as a change of its object does, not within the next minute."""
         self.patch("protectedmodels", MODEL, {"metadata": {"labels": {"look": uuid.uuid4().hex}}})

@@ -205,8 +205,9 @@ class MemoryApi:
             after = _patched(before, request, place.subresource)
         except PatchRefusedError as error:
             return failure(422, "Invalid", message=str(error))
-        if after["metadata"]["uid"] != before["metadata"]["uid"]:
-            return failure(409, "Conflict", message="the uid differs")
+        for guard in ("uid", "resourceVersion"):
+            if after["metadata"].get(guard) != before["metadata"].get(guard):
+                return failure(409, "Conflict", message=f"the {guard} differs")
         if "dryRun" in request.query:
             return _answer(200, after)
         if after != before:

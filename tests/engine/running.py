@@ -8,6 +8,7 @@ from typing import Any
 
 from lazaretto.api import KINDS, Resource
 from lazaretto.engine.engine import Engine
+from lazaretto.engine.term import Term
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.resource import of
 from tests.engine.faulty_line import FaultyLine
@@ -50,6 +51,12 @@ class RunningEngine:
         while True:
             await asyncio.sleep(self.rollout)
             self.world.controllers()
+
+    @property
+    def term(self) -> Term:
+        """The term in which it writes."""
+        assert self.engine.term is not None
+        return self.engine.term
 
     def passes(self) -> int:
         """How many passes over a model, and surveys, have begun to look at it."""

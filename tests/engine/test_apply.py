@@ -9,10 +9,12 @@ import pytest
 from lazaretto.api import reasons
 from lazaretto.domain.evidence import Problem
 from lazaretto.engine.apply import Outcome, apply
+from lazaretto.errors import Conflict
 from lazaretto.kube.api_server import ApiServer
-from lazaretto.kube.request import Request
+from lazaretto.kube.request import Request, at_version
 from lazaretto.kube.transport import Response
 from tests.e2e.shapes import BAD, GOOD, MODEL
+from tests.engine.edits import replicas
 from tests.engine.memory_api import failure
 from tests.engine.plans import DEPLOYMENT, ROUTE, change, plan_of
 from tests.engine.travelling_time import travelling
@@ -106,3 +108,39 @@ async def test_a_successor_of_the_same_name_is_left_alone() -> None:
         world.add(body)
     assert await apply(ApiServer(world.api, policy=ONCE), planned) == Outcome(written=1, stale=2)
     assert state(world) == (0, 3, 90)
+
+
+async def test_a_write_that_arrives_after_a_release_does_nothing() -> None:
+    """Its process was suspended with the write on its way, and the object looks as it did when that was planned."""
+    world = World()
+    [(plan, changes), *_] = [each for each in writes(world) if each[0].surface is DEPLOYMENT]
+    late = at_version(DEPLOYMENT.write(plan.obj, changes), plan.obj["metadata"]["resourceVersion"])
+    world.change("Deployment", GOOD, replicas(0))
+    world.change("Deployment", GOOD, replicas(3))
+    with pytest.raises(Conflict):
+        await ApiServer(world.api, policy=ONCE).patch(late)
+    assert world.read("Deployment", GOOD)["spec"]["replicas"] == 3
+
+
+async def test_a_status_that_is_written_all_the_time_does_not_keep_a_model_from_being_held() -> None:
+    world = World()
+    planned = writes(world)
+
+    def busy(request: Request) -> None:
+        if request.method == "PATCH" and request.path.endswith("/scale"):
+            for name in (GOOD, BAD):
+                world.change(
+                    "Deployment", name, lambda body: body.setdefault("status", {}).update(seen=len(world.api.requests))
+                )
+
+    world.api.hook = busy
+    assert await apply(ApiServer(world.api, policy=ONCE), planned) == Outcome(written=3)
+    assert state(world) == (0, 0, 0)
+
+
+async def test_what_somebody_changed_meanwhile_is_planned_anew() -> None:
+    world = World()
+    planned = writes(world)
+    world.change("Deployment", BAD, lambda body: body["spec"].update(replicas=7))
+    assert await apply(ApiServer(world.api, policy=ONCE), planned) == Outcome(written=2, stale=1)
+    assert state(world) == (0, 7, 0)

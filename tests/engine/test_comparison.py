@@ -12,8 +12,8 @@ import pytest
 from lazaretto.api import AIIncident, ProtectedModel, Resource
 from lazaretto.engine import comparison
 from lazaretto.engine.comparison import RELIST_EVERY, Comparison
-from lazaretto.engine.engine import TICK
 from lazaretto.engine.store import Store
+from lazaretto.engine.term import TICK
 from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.request import Request
 from lazaretto.kube.transport import Response

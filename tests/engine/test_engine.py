@@ -11,9 +11,9 @@ import pytest
 from lazaretto.api import KINDS, AIIncident, Containment
 from lazaretto.domain.pace import LONGEST_PAUSE
 from lazaretto.engine import reconciler
-from lazaretto.engine.engine import TICK
 from lazaretto.engine.reconciler import STALLED
 from lazaretto.engine.rounds import IDLE
+from lazaretto.engine.term import TICK
 from lazaretto.engine.triage import Known, Triage, triage
 from lazaretto.errors import Unavailable
 from lazaretto.kube.request import Request
@@ -108,7 +108,7 @@ def test_a_pass_that_fails_for_hours_is_repeated_and_no_worker_is_lost(monkeypat
             tried += 1
             raise Unavailable(503, "made up")
 
-        monkeypatch.setattr(running.engine._reconciler, "reconcile", fail)
+        monkeypatch.setattr(running.term._reconciler, "reconcile", fail)
         running.rollout = 60.0
         running.world.report()
         await asyncio.sleep(2 * 3600.0)
@@ -149,14 +149,14 @@ def test_a_defect_in_one_models_pass_stops_no_other(monkeypatch: pytest.MonkeyPa
     world.add(broken)
 
     async def story(running: RunningEngine) -> None:
-        real = running.engine._reconciler.reconcile
+        real = running.term._reconciler.reconcile
 
         async def reconcile(key: tuple[str, str]) -> float | None:
             if key[1] == "broken":
                 raise RuntimeError("made up")
             return await real(key)
 
-        monkeypatch.setattr(running.engine._reconciler, "reconcile", reconcile)
+        monkeypatch.setattr(running.term._reconciler, "reconcile", reconcile)
         for number in range(2, 40):
             running.world.report(number, target={"model": "broken"})
         await asyncio.sleep(60.0)

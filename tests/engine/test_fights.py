@@ -16,8 +16,8 @@ from lazaretto.domain.contest import ENOUGH, QUIET
 from lazaretto.domain.pace import LONGEST_PAUSE
 from lazaretto.domain.timeline import KEPT, Timeline, broken_at
 from lazaretto.engine import status_writer
-from lazaretto.engine.engine import TICK
 from lazaretto.engine.opposition import BURST, CALM, EVERY, SERIES
+from lazaretto.engine.term import TICK
 from lazaretto.kube.request import Request
 from lazaretto.kube.transport import Response
 from tests.e2e.shapes import BAD, MODEL

@@ -10,8 +10,8 @@ import pytest
 
 from lazaretto.api import reasons
 from lazaretto.domain.conditions import find
-from lazaretto.engine.engine import SURVEY_EVERY, TICK
 from lazaretto.engine.gather import ASIDE
+from lazaretto.engine.term import SURVEY_EVERY, TICK
 from tests.e2e.shapes import BAD, MODEL, Shape, policy
 from tests.engine.edits import contained
 from tests.engine.memory_api import called, failure

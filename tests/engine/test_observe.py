@@ -195,9 +195,10 @@ def test_a_policy_concerns_every_model_of_its_namespace_and_no_other() -> None:
         model = full_object(ProtectedModel)
         model["metadata"] |= {"namespace": namespace, "name": name, "uid": f"uid-of-{name}"}
         engine.observe(ProtectedModel, model, deleted=False)
-    while engine._queue._waiting:
-        engine._queue._waiting.popitem()
+    assert engine.term is not None
+    waiting = engine.term._queue._waiting
+    waiting.clear()
     policy = full_object(ResponsePolicy)
     policy["metadata"]["namespace"] = NAMESPACE
     engine.observe(ResponsePolicy, policy, deleted=False)
-    assert set(engine._queue._waiting) == {(NAMESPACE, "a"), (NAMESPACE, "b")}
+    assert set(waiting) == {(NAMESPACE, "a"), (NAMESPACE, "b")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from lazaretto.engine.engine import SURVEY_EVERY, TICK
+from lazaretto.engine.term import SURVEY_EVERY, TICK
 from tests.e2e.shapes import BAD, MODEL
 from tests.engine.edits import contained
 from tests.engine.running import RunningEngine, run

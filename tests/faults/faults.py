@@ -213,6 +213,26 @@ class Streamed(Fault):
         return self._change(frames)
 
 
+class Lost(Fault):
+    """The first event is lost, also to every later stream that begins before it."""
+
+    def __init__(self, matches: Matches) -> None:
+        """Befalls every stream that matches."""
+        super().__init__(matches, times=1_000_000)
+        self._version = ""
+
+    def frames(self, frames: Iterator[bytes]) -> Iterator[bytes]:
+        """See `Fault.frames`."""
+        for line in frames:
+            event = json.loads(line)
+            version = str(event["object"].get("metadata", {}).get("resourceVersion", ""))
+            if event["type"] != "BOOKMARK" and self._version in ("", version):
+                self._version = version
+                self.over_at = self.over_at or time.monotonic()
+                continue
+            yield line
+
+
 def frame(type_: str, **about: Any) -> bytes:
     """A line of a watch."""
     return json.dumps({"type": type_, "object": about}).encode() + b"\n"

@@ -78,7 +78,7 @@ MUTATIONS = (
         "domain/incident_report.py",
         'if times.contained_at and progress.evidence and progress.evidence.contained.status == "True":',
         "if True:",
-        _plan(CONTAIN, "workload", "409 Conflict"),
+        _plan(CONTAIN, "route", "409 Conflict"),
         "H",
     ),
     Mutation(

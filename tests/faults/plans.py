@@ -16,6 +16,7 @@ from tests.faults.faults import (
     Held,
     HeldAfterwards,
     Late,
+    Lost,
     Matches,
     Refused,
     Stale,
@@ -113,11 +114,6 @@ def _twice(frames: Iterator[bytes]) -> Iterator[bytes]:
         yield line
 
 
-def _lost(frames: Iterator[bytes]) -> Iterator[bytes]:
-    """The stream goes on as if they had never been."""
-    yield from islice(frames, 1, None)
-
-
 _GONE = frame("ERROR", kind="Status", code=410, reason="Expired", message="too old resource version")
 _BROKEN = frame("ERROR", kind="Status", code=500, reason="InternalError", message="made up")
 STREAMS: Mapping[str, Callable[[Matches], Fault]] = {
@@ -127,7 +123,7 @@ STREAMS: Mapping[str, Callable[[Matches], Fault]] = {
     "an event of unknown type": lambda matches: Streamed(matches, _ends_with(frame("NEWS", kind="Spaceship"))),
     "an event cut short": lambda matches: Streamed(matches, _cut_short),
     "every event twice": lambda matches: Streamed(matches, _twice),
-    "the first event lost": lambda matches: Streamed(matches, _lost),
+    "the first event lost": Lost,
 }
 WATCHED = ("aiincidents", "incidentdecisions")
 

@@ -18,7 +18,7 @@ from lazaretto.api.containment import ContainmentSpec, Hold
 from lazaretto.api.responsepolicy import KnownGoodRule, ReleaseRule
 from lazaretto.domain import alert
 from lazaretto.domain.alert import Alert, severity_of
-from lazaretto.engine import comparison, engine, rounds, sentry
+from lazaretto.engine import comparison, rounds, sentry, term
 from lazaretto.receiver.settings import MIB, Settings
 from tests.cluster.test_crds import SAMPLES
 from tests.unit.documents import (
@@ -206,9 +206,9 @@ def test_the_layers_are_drawn_as_they_are_enforced() -> None:
 @pytest.mark.parametrize(
     ("document", "sentence"),
     [
-        (ARCHITECTURE, f"The ticker ({engine.TICK:g} s)"),
-        (ARCHITECTURE, f"per held model every {engine.TICK:g} s"),
-        (ARCHITECTURE, f"every {engine.SURVEY_AGAIN:g} s while something is missing"),
+        (ARCHITECTURE, f"The ticker ({term.TICK:g} s)"),
+        (ARCHITECTURE, f"per held model every {term.TICK:g} s"),
+        (ARCHITECTURE, f"every {term.SURVEY_AGAIN:g} s while something is missing"),
         (
             README,
             f"An approval counts for {ReleaseRule().approvals_expire.removesuffix('h')} h (`release.approvalsExpire`)",
@@ -220,7 +220,7 @@ def test_the_layers_are_drawn_as_they_are_enforced() -> None:
         (README, f"Beyond {sentry.MOST_STREAMS} held objects"),
         (
             README,
-            f"with more than {engine.TICK / rounds.SHORTEST_PAUSE:g} held models less often, five models a second",
+            f"with more than {term.TICK / rounds.SHORTEST_PAUSE:g} held models less often, five models a second",
         ),
         (README, f"Python {_project()['requires-python'].removeprefix('>=')}+ and Go {_go()}+"),
     ],
@@ -231,7 +231,7 @@ def test_a_number_is_the_one_in_the_code(document: Path, sentence: str) -> None:
 
 def test_a_minute_is_a_minute() -> None:
     """architecture.md says `every minute` of both."""
-    assert (engine.SURVEY_EVERY, comparison.RELIST_EVERY) == (60.0, 60.0)
+    assert (term.SURVEY_EVERY, comparison.RELIST_EVERY) == (60.0, 60.0)
 
 
 # Samples

@@ -1,4 +1,8 @@
-"""Sends planned writes in parallel and tells what became of each."""
+"""Sends planned writes in parallel and tells what became of each.
+
+A write is for the object as it was read, and for no other state of it. One that was sent and arrives late - its process
+was suspended, another one has contained and released meanwhile - finds another resource version and does nothing.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,12 @@ from lazaretto.domain.fields import Change
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from lazaretto.kube.api_server import Api
-from lazaretto.kube.surface import WORKLOADS_FIRST, Surface
+from lazaretto.kube.request import at_version
+from lazaretto.kube.surface import WORKLOADS_FIRST, Surface, metadata, name_of, namespace_of, uid_of
 
 MOST_QUOTED = 256
+TRIES = 3
+"""Times that a write may meet a newer version of an object in which nothing has changed that it is about."""
 
 
 @dataclass(slots=True)
@@ -51,9 +58,8 @@ async def apply(
 
 
 async def _write(api: Api, plan: ObjectPlan, changes: Sequence[Change], outcome: Outcome) -> None:
-    surface: Surface = plan.surface
     try:
-        await api.patch(surface.write(plan.obj, changes))
+        await _send(api, plan, changes)
     except (Conflict, NotFound):
         outcome.stale += 1
     except Forbidden as error:
@@ -67,6 +73,26 @@ async def _write(api: Api, plan: ObjectPlan, changes: Sequence[Change], outcome:
             outcome.problems.append(problem)
     else:
         outcome.written += 1
+
+
+async def _send(api: Api, plan: ObjectPlan, changes: Sequence[Change]) -> None:
+    """Raises what the last try raised. A status that is written all the time does not keep a model from being held."""
+    surface: Surface = plan.surface
+    obj = plan.obj
+    for _ in range(TRIES):
+        request = surface.write(obj, changes)
+        pinned = at_version(request, str(metadata(obj).get("resourceVersion", "")))
+        try:
+            await api.patch(pinned)
+        except Conflict:
+            if pinned is request:
+                raise
+            obj = await api.get(surface.resource, namespace=namespace_of(obj), name=name_of(obj))
+            if uid_of(obj) != plan.uid or surface.read(obj) != surface.read(plan.obj):
+                raise
+        else:
+            return
+    await api.patch(surface.write(obj, changes))
 
 
 def _refused(outcome: Outcome, plan: ObjectPlan, problem: Problem) -> None:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
+from lazaretto.engine.ending import ended
 from lazaretto.engine.store import Key
 from lazaretto.engine.surfaces import ALL
 from lazaretto.errors import ApiError
@@ -81,9 +82,7 @@ class Sentry:
         """End all watches."""
         tasks: list[asyncio.Task[Any]] = [task for posts in self._posts.values() for task in posts.values()]
         self._posts.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks)
 
     async def _stand(self, key: Key, target: Watched) -> None:
         resource = _TYPES[target.kind]

@@ -7,7 +7,9 @@ event costs no write. The handlers parse nothing and never wait.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +17,14 @@ import kopf
 
 from lazaretto.api import GROUP, KINDS, VERSION, Resource
 from lazaretto.engine.engine import Engine
+from lazaretto.errors import LazarettoError
+from lazaretto.kopf_app.pulse import STREAM_SECONDS, Pulse, watch_over
 from lazaretto.kube.transport import Credentials
 
 log = logging.getLogger(__name__)
+
+LAST_SECONDS = 2.0
+"""How long a process whose watch is dead may take to end: it may hang for the same reason."""
 
 
 def settings() -> kopf.OperatorSettings:
@@ -27,7 +34,7 @@ def settings() -> kopf.OperatorSettings:
     ours.networking.error_backoffs = [0.1, 0.2, 0.4] + [0.5] * 2000
     ours.networking.request_timeout = 10.0
     ours.networking.connect_timeout = 2.0
-    ours.watching.server_timeout = 240  # sent as written, and the API server takes whole seconds only
+    ours.watching.server_timeout = STREAM_SECONDS  # sent as written, and the API server takes whole seconds only
     ours.watching.client_timeout = 270.0
     ours.watching.inactivity_timeout = 70.0
     ours.watching.reconnect_backoff = 0.1
@@ -44,19 +51,29 @@ def settings() -> kopf.OperatorSettings:
     return ours
 
 
-def registry(engine: Engine, credentials: Credentials) -> kopf.OperatorRegistry:
-    """The handlers: one per kind, each of them a bell."""
+def registry(engine: Engine, credentials: Credentials, *, pulse: Pulse, stop: asyncio.Event) -> kopf.OperatorRegistry:
+    """The handlers: one per kind, each of them a bell; and a probe, which says how it is with the watches.
+
+    `stop` is set in the end, whoever asked for it.
+    """
     ours = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=ours)
-    async def login(**_: Any) -> kopf.ConnectionInfo:
-        return kopf.ConnectionInfo(
+    async def login(**_: Any) -> kopf.AiohttpSession:
+        login = kopf.ConnectionInfo(
             server=credentials.server,
             ca_path=credentials.ca_file,
             token=await credentials.token(),
             certificate_path=credentials.cert_file,
             private_key_path=credentials.key_file,
         )
+        return kopf.AiohttpSession(server=login.server, aiohttp_session=pulse.session(login))
+
+    @kopf.on.probe(registry=ours, id="watches")
+    async def watches(**_: Any) -> Mapping[str, float]:
+        if dead := pulse.dead():
+            raise kopf.PermanentError(f"nothing heard by the watches on {', '.join(dead)}")
+        return {plural: round(age, 1) for plural, age in pulse.ages.items()}
 
     @kopf.on.startup(registry=ours)
     async def startup(**_: Any) -> None:
@@ -65,6 +82,8 @@ def registry(engine: Engine, credentials: Credentials) -> kopf.OperatorRegistry:
     @kopf.on.cleanup(registry=ours)
     async def cleanup(**_: Any) -> None:
         await engine.stop()
+        # Kopf leaves a task behind that waits for it, and would in turn wait 5 s for that task.
+        stop.set()
 
     for kind in KINDS:
         _watch(ours, engine, kind)
@@ -77,12 +96,34 @@ def _watch(ours: kopf.OperatorRegistry, engine: Engine, kind: type[Resource]) ->
         engine.observe(kind, event["object"], deleted=event.get("type") == "DELETED")
 
 
-async def run(engine: Engine, credentials: Credentials, *, liveness: str | None = None) -> None:
-    """Run until a signal arrives, or until Kopf gives up watching: then the process must end."""
-    await kopf.operator(
-        registry=registry(engine, credentials),
-        settings=settings(),
-        clusterwide=True,
-        standalone=True,
-        liveness_endpoint=liveness,
-    )
+async def run(
+    engine: Engine, credentials: Credentials, *, liveness: str | None = None, pulse: Pulse | None = None
+) -> None:
+    """Run until a signal arrives, or until Kopf gives up watching: then the process must end.
+
+    Raises `LazarettoError` when a watch is dead. If ending takes too long then, it ends the process by itself.
+    """
+    pulse = pulse or Pulse()
+    stop = asyncio.Event()
+    found: list[str] = []
+
+    def ended(dead: list[str]) -> None:
+        log.critical("nothing heard by the watches on %s: this process ends", ", ".join(dead))
+        found.extend(dead)
+        stop.set()
+        asyncio.get_running_loop().call_later(LAST_SECONDS, os._exit, 1)
+
+    watching = asyncio.create_task(watch_over(pulse, ended=ended))
+    try:
+        await kopf.operator(
+            registry=registry(engine, credentials, pulse=pulse, stop=stop),
+            settings=settings(),
+            clusterwide=True,
+            standalone=True,
+            stop_flag=stop,
+            liveness_endpoint=liveness,
+        )
+    finally:
+        watching.cancel()
+    if found:
+        raise LazarettoError("a watch was dead")

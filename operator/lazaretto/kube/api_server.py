@@ -7,10 +7,10 @@ Objects are plain dictionaries exactly as the server returned them. Every verb r
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
-from lazaretto.errors import Expired, NotFound, Unavailable
+from lazaretto.errors import Expired, NotFound, NotLeading, Unavailable
 from lazaretto.kube import request as requests
 from lazaretto.kube.request import Body, Request
 from lazaretto.kube.resource import ResourceType
@@ -53,13 +53,24 @@ class Api(Protocol):
 class ApiServer:
     """`Api` over a transport."""
 
-    def __init__(self, transport: Transport, *, policy: RetryPolicy = BACKGROUND) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        policy: RetryPolicy = BACKGROUND,
+        writes: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._transport = transport
         self._policy = policy
+        self._writes = writes
 
     def with_policy(self, policy: RetryPolicy) -> ApiServer:
         """The same connections under another retry policy."""
-        return ApiServer(self._transport, policy=policy)
+        return ApiServer(self._transport, policy=policy, writes=self._writes)
+
+    def writing_while(self, writes: Callable[[], bool]) -> ApiServer:
+        """The same connections; asked before each try of a write, which raises `NotLeading` instead if it is false."""
+        return ApiServer(self._transport, policy=self._policy, writes=writes)
 
     async def get(self, resource: ResourceType, *, namespace: str, name: str) -> Object:
         """See `Api.get`."""
@@ -131,6 +142,8 @@ class ApiServer:
 
     async def _send(self, request: Request) -> Object:
         async def attempt(timeout: float) -> Object:
+            if request.method != "GET" and not self._writes():
+                raise NotLeading(0, "another replica may write by now", request=str(request))
             response = await self._transport.send(request, timeout=timeout)
             if (error := error_of(response, request)) is not None:
                 raise error

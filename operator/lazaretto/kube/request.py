@@ -116,6 +116,20 @@ def json_patch(
     return Request("PATCH", path, {"fieldManager": manager}, list(body), JSON_PATCH)
 
 
+def at_version(request: Request, version: str) -> Request:
+    """The same patch, which is a `Conflict` unless the object is still at that resource version.
+
+    One that tests the generation stays as it is: that says as much, and no status counts.
+    """
+    if request.content_type == MERGE_PATCH and isinstance(request.body, Mapping):
+        metadata = {**request.body.get("metadata", {}), "resourceVersion": version}
+        return replace(request, body={**request.body, "metadata": metadata})
+    operations = [*request.body] if isinstance(request.body, Sequence) else []
+    if any(each["path"] == "/metadata/generation" for each in operations):
+        return request
+    return replace(request, body=[{"op": "test", "path": "/metadata/resourceVersion", "value": version}, *operations])
+
+
 def dry_run(request: Request) -> Request:
     """The same write, on which admission decides and of which nothing is stored."""
     return replace(request, query={**request.query, "dryRun": "All"})

@@ -69,6 +69,7 @@ ADMISSION_POLICIES = ResourceType(
 ADMISSION_BINDINGS = ResourceType(
     "admissionregistration.k8s.io", "v1", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding"
 )
+LEASES = ResourceType("coordination.k8s.io", "v1", "leases", "Lease")
 SELF_REVIEWS = ResourceType("authentication.k8s.io", "v1", "selfsubjectreviews", "SelfSubjectReview")
 ACCESS_REVIEWS = ResourceType("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview")
 

@@ -103,7 +103,8 @@ class AioTransport:
         """See `Transport.send`."""
         answer = await self._open(request, timeout=timeout)
         try:
-            body = await asyncio.wait_for(answer.read(), timeout)
+            async with asyncio.timeout(timeout):
+                body = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(0, f"answer cut off: {_said(error)}", request=str(request)) from error
         return Response(answer.status, answer.headers, body)

@@ -15,11 +15,16 @@ from lazaretto.domain.alert import Alert
 from lazaretto.domain.heartbeat import NAME, is_heartbeat
 from lazaretto.engine.census import Census
 from lazaretto.engine.clock import SystemClock
+from lazaretto.engine.election import Election
+from lazaretto.engine.leadership import Leadership
 from lazaretto.engine.store import Store
+from lazaretto.kopf_app.pulse import Pulse
+from lazaretto.kube.api_server import ApiServer
 from lazaretto.telemetry.exposition import Exposition
 from lazaretto.telemetry.intake import IntakeMetrics
 from lazaretto.telemetry.metrics import Metrics
 from tests.cluster.binaries import binary
+from tests.engine.memory_api import MemoryApi
 from tests.unit.install.sources import ALERTING, NAMESPACE, REPOSITORY, of_kind
 
 RULES = ALERTING / "prometheus-rules.yaml"
@@ -40,6 +45,8 @@ def shown() -> tuple[Exposition, ...]:
     """Everything that the two processes show."""
     operator = Metrics()
     operator.add(Census(Store(), clock=SystemClock()))
+    operator.add(Pulse())
+    operator.add(Leadership(Election(ApiServer(MemoryApi()), identity="a")))
     return operator, IntakeMetrics(["am:9093"])
 
 
@@ -70,7 +77,7 @@ def test_every_aggregation_keeps_the_labels_that_name_the_model() -> None:
     text = RULES.read_text()
     kept = re.findall(r"\bby \(([^)]*)\)", text)
     assert kept
-    assert set(kept) == {"namespace, ai_model, ai_revision", "alertmanager", "way"}
+    assert set(kept) == {"namespace, ai_model, ai_revision", "namespace", "alertmanager", "way"}
     for metric in ("ai_guardrail_verdicts_total", "vllm:corrupted_requests_total", "trustyai_meanshift"):
         for selector in re.findall(metric + r"\{([^}]*)\}", text):
             assert 'ai_model!=""' in selector

@@ -200,7 +200,7 @@ def test_whoever_may_scrape_may_scrape_both_processes() -> None:
     [
         "receiver.replicas=3",
         "reciever={}",
-        "operator.replicaCount=2",
+        "operator.replicaCount=6",
         'operator.replicaCount="1"',
         'image.pullPolicy="Sometimes"',
         'image.digest="latest"',

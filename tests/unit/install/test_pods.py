@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lazaretto.engine.election import LEASE
 from tests.unit.install.sources import BASE, NAMESPACE, REPOSITORY, base, known_options, kustomization, of_kind
 
 COMPONENTS = ("operator", "receiver")
@@ -140,9 +141,22 @@ def test_one_receiver_stays_up_while_nodes_are_drained() -> None:
     assert not matches(budget["selector"], "operator")
 
 
-def test_there_is_one_operator_until_leaders_are_elected() -> None:
+def test_another_operator_is_ready_before_one_is_taken_away() -> None:
     spec = of_kind("Deployment")["lazaretto-operator"]["spec"]
-    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    assert (spec["replicas"], spec["strategy"]) == (2, rolling)
+    budget = of_kind("PodDisruptionBudget")["lazaretto-operator"]["spec"]
+    assert budget["maxUnavailable"] == 1
+    assert matches(budget["selector"], "operator")
+    assert not matches(budget["selector"], "receiver")
+
+
+def test_operators_find_the_lease_that_they_elect_by_and_may_not_create_one() -> None:
+    lease = of_kind("Lease")[LEASE]
+    assert "spec" not in lease, "applying it again would take the Lease from whoever holds it"
+    pod = of_kind("Deployment")["lazaretto-operator"]["spec"]["template"]["spec"]
+    # The host's name tells replicas apart, and a restarted one by its predecessor's.
+    assert not {"hostname", "hostNetwork"} & set(pod)
 
 
 def test_the_network_is_closed_but_for_what_is_named() -> None:

@@ -12,6 +12,7 @@ from lazaretto.api import API_VERSION, GROUP, KINDS
 from lazaretto.api.incidentdecision import RBAC_VERBS
 from lazaretto.api.meta import LABEL_PROTECTED as OPT_IN_LABEL
 from lazaretto.domain.switch import SWITCH
+from lazaretto.engine.election import LEASE
 from lazaretto.kube.annotation import ASIDE
 from tests.unit.install.sources import FENCE, NAMESPACE, OPT_IN, POLICIES, documents, kustomization, of_kind, rights
 
@@ -76,9 +77,19 @@ GOLDEN = {
 def test_there_are_no_other_roles() -> None:
     assert set(of_kind("ClusterRole")) == set(GOLDEN)
     (role,) = of_kind("Role").values()
-    (rule,) = role["rules"]
+    switch, lease = role["rules"]
     assert role["metadata"] | {"labels": {}} == {"name": "lazaretto-operator", "namespace": NAMESPACE, "labels": {}}
-    assert (rule["resources"], rule["resourceNames"], rule["verbs"]) == (["configmaps"], [SWITCH], ["get", "watch"])
+    assert (switch["resources"], switch["resourceNames"], switch["verbs"]) == (
+        ["configmaps"],
+        [SWITCH],
+        ["get", "watch"],
+    )
+    assert lease == {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": [LEASE],
+        "verbs": ["get", "watch", "patch"],
+    }
 
 
 @pytest.mark.parametrize("name", GOLDEN)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import ssl
 from typing import Any, cast
 
 import kopf
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from lazaretto.api import KINDS, Resource
 from lazaretto.engine.engine import Engine
 from lazaretto.kopf_app import operator
+from lazaretto.kopf_app.pulse import Pulse
 from lazaretto.kube.api_server import ApiServer
 from tests.unit.api.full_objects import full_object
 from tests.unit.kopf_app.stand_ins import Account, Recorder
@@ -22,8 +25,8 @@ TABLE = [
     ("networking.request_timeout", 10.0, "a hung list must not hold up an object for five minutes"),
     ("networking.connect_timeout", 2.0, "nobody answers at a dead endpoint, however long one waits"),
     ("networking.enforce_retry_after", False, "Retry-After is the least wait anyway, and must not become the only one"),
-    ("watching.server_timeout", 240, "bounds a stream's age; the API server takes whole seconds only"),
-    ("watching.client_timeout", 270.0, "a little more than the server's, which ends streams in an orderly way"),
+    ("watching.server_timeout", 6, "a stream that does not end is dead; the API server takes whole seconds only"),
+    ("watching.client_timeout", 270.0, "more than the server's, which ends streams in an orderly way"),
     ("watching.inactivity_timeout", 70.0, "bookmarks come each minute: below 62 s healthy streams would flap"),
     ("watching.reconnect_backoff", 0.1, "nothing is seen between two streams"),
     ("watching.chunk_size", 500, "ten thousand incidents must not be in memory at once as one answer"),
@@ -59,7 +62,8 @@ def test_a_lost_api_server_is_asked_again_within_half_a_second_for_a_quarter_of_
 
 
 def registry(engine: object = None, credentials: Account | None = None) -> Any:
-    return operator.registry(cast(Engine, engine or Recorder()), credentials or Account("https://api:443"))
+    account = credentials or Account("https://api:443")
+    return operator.registry(cast(Engine, engine or Recorder()), account, pulse=Pulse(), stop=asyncio.Event())
 
 
 def bell_of(kind: type[Resource], engine: object) -> Any:
@@ -88,9 +92,9 @@ def test_nothing_else_is_handled(kind: str) -> None:
     assert list(getattr(registry(), kind).get_all_handlers()) == []
 
 
-def test_kopf_is_given_a_login_a_start_and_an_end_and_no_more() -> None:
+def test_kopf_is_given_a_login_a_start_an_end_and_a_probe_and_no_more() -> None:
     handlers = registry()._activities.get_all_handlers()
-    assert sorted(h.activity.value for h in handlers) == ["authentication", "cleanup", "startup"]
+    assert sorted(h.activity.value for h in handlers) == ["authentication", "cleanup", "probe", "startup"]
 
 
 def test_the_registry_is_none_that_others_could_add_to() -> None:
@@ -99,13 +103,25 @@ def test_the_registry_is_none_that_others_could_add_to() -> None:
     assert list(cast(Any, kopf.get_default_registry())._watching.get_all_handlers()) == []
 
 
-async def test_kopf_logs_in_with_our_credentials_as_they_are_now() -> None:
+async def test_kopf_logs_in_with_our_credentials_as_they_are_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    secured: list[kopf.ConnectionInfo] = []
+    context = ssl.create_default_context()
+
+    def secure(info: kopf.ConnectionInfo) -> ssl.SSLContext:
+        secured.append(info)
+        return context
+
+    monkeypatch.setattr(kopf.ConnectionInfo, "as_ssl_context", secure)
     account = Account("https://api:443")
     account.ca_file, account.cert_file, account.key_file = "/ca.crt", "/alice.crt", "/alice.key"
     login = activity("authentication", Recorder(), account)
-    first, second = await login(logger=None), await login(logger=None)
-    assert (first.token, second.token) == ("token-1", "token-2")
-    assert (first.server, first.ca_path) == (account.server, account.ca_file)
+    sessions = [await login(logger=None), await login(logger=None)]
+    for number, each in enumerate(sessions, start=1):
+        assert each.server == account.server
+        assert each.aiohttp_session.headers["Authorization"] == f"Bearer token-{number}"
+        await each.aiohttp_session.close()
+    first, _ = secured
+    assert first.ca_path == account.ca_file
     assert (first.certificate_path, first.private_key_path) == (account.cert_file, account.key_file)
 
 

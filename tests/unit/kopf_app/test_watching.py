@@ -14,6 +14,7 @@ from aiohttp import web
 from lazaretto.api import API_VERSION, GROUP, KINDS, VERSION, AIIncident, Containment
 from lazaretto.engine.engine import Engine
 from lazaretto.kopf_app import operator
+from lazaretto.kopf_app.pulse import Pulse
 from tests.unit.kopf_app.stand_ins import Account, Recorder
 
 PREFIX = f"/apis/{API_VERSION}"
@@ -96,10 +97,10 @@ async def server() -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def watching(server: Server) -> AsyncIterator[Recorder]:
+async def watching(server: Server, *, pulse: Pulse | None = None) -> AsyncIterator[Recorder]:
     """Kopf running. At its end it cancels every task younger than itself, which a fixture's would be."""
     recorder = Recorder()
-    running = asyncio.create_task(operator.run(cast(Engine, recorder), Account(server.url)))
+    running = asyncio.create_task(operator.run(cast(Engine, recorder), Account(server.url), pulse=pulse))
     await until(lambda: len(server.streams) == len(KINDS))
     try:
         yield recorder
