@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lazaretto.api import KINDS, AIIncident, Containment, ProtectedModel, Resource, ResponsePolicy
+from lazaretto.engine import bells
 from lazaretto.engine.engine import Engine
 from lazaretto.kube.api_server import ApiServer
 from tests.e2e.shapes import MODEL
@@ -31,6 +32,12 @@ JSON = st.recursive(
 @pytest.fixture(autouse=True)
 def _quiet(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More alerts about what is held are otherwise looked at a second later, among passes that come anyway."""
+    monkeypatch.setattr(bells, "MORE_ALERTS", 0.0)
 
 
 def silent_engine() -> Engine:
