@@ -100,8 +100,8 @@ MUTATIONS = (
     Mutation(
         "what no watch told of is found by comparing",
         "engine/comparison.py",
-        "            for kind in KINDS:\n                await self._compare(kind)",
-        "            pass",
+        "not await self._is_complete(kind):\n                    await self._compare(kind)",
+        "not await self._is_complete(kind):\n                    pass",
         Plan("the first event lost", "aiincidents"),
         "C",
     ),
