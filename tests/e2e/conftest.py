@@ -14,6 +14,7 @@ from tests.cluster.process import free_ports
 from tests.cluster.receiver import ReceiverProcess
 from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import Scene, Stage
+from tests.faults.proxy import Proxy
 
 SYSTEM = "lazaretto-system"
 TOKENS = {"alertmanager": "one-long-secret-of-alertmanager"}
@@ -65,6 +66,28 @@ def stage(control_plane: ControlPlane, admin: RawApi, operator: OperatorProcess)
     built = Stage(control_plane, admin)
     yield built
     built.clear()
+
+
+@pytest.fixture(scope="module")
+def proxied(
+    operator: OperatorProcess, cluster: ClusterAccess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[OperatorProcess, Proxy]]:
+    """An operator behind a proxy, not started yet, in place of the one that all tests share.
+
+    Scenes have to be built before: ask for them first.
+    """
+    root = tmp_path_factory.mktemp("proxied")
+    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
+    operator.stop()
+    try:
+        with Proxy(kubeconfig, root / "kubeconfig") as proxy:
+            process = OperatorProcess(root / "operator", root / "kubeconfig")
+            try:
+                yield process, proxy
+            finally:
+                process.stop()
+    finally:
+        operator.start()
 
 
 @pytest.fixture

@@ -7,42 +7,23 @@ operator never knew. Another operator process then takes over.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from tests.cluster.access import ClusterAccess
 from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
-from tests.e2e.conftest import SYSTEM
 from tests.e2e.ledger import Ledger, named
+from tests.e2e.moments import Moment, killed_at
 from tests.e2e.scene import OPERATOR, Scene, Stage, plain
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 from tests.e2e.watcher import Watcher
-from tests.faults.faults import Held
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
 
-HELD_SECONDS = 20.0
 TOUCHED = {"deployments/scale": BAD, "httproutes": MODEL, "horizontalpodautoscalers": BAD}
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Requests that are held back when the operator is killed: method and ends of paths, and what becomes of them."""
-
-    method: str
-    ends: tuple[str, ...]
-    answered: bool = False
-
-    def matches(self, method: str, path: str) -> bool:
-        return method == self.method and path.endswith(self.ends)
 
 
 ROUTE = f"/httproutes/{MODEL}"
@@ -99,28 +80,6 @@ def scenes(stage: Stage, request: pytest.FixtureRequest) -> dict[str, Scene]:
     return stage.build_all({_id(case): Shape() for case in wanted})
 
 
-@pytest.fixture(scope="module")
-def proxied(
-    scenes: dict[str, Scene],
-    operator: OperatorProcess,
-    cluster: ClusterAccess,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[OperatorProcess, Proxy]]:
-    """An operator behind a proxy, in place of the one that all tests share."""
-    root: Path = tmp_path_factory.mktemp("proxied")
-    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
-    operator.stop()
-    try:
-        with Proxy(kubeconfig, root / "kubeconfig") as proxy:
-            process = OperatorProcess(root / "operator", root / "kubeconfig")
-            try:
-                yield process, proxy
-            finally:
-                process.stop()
-    finally:
-        operator.start()
-
-
 @pytest.mark.parametrize("case", _parameters())
 def test_operator_killed_when(
     case: Case,
@@ -134,7 +93,8 @@ def test_operator_killed_when(
     operator.start()
     with scene.watched() as watcher:
         if containing:
-            _killed_at(moment, operator, proxy, scene.report)
+            killed_at(moment, operator, proxy, scene.report)
+            operator.start()
         else:
             scene.report()
         scene.contained()
@@ -142,7 +102,8 @@ def test_operator_killed_when(
         assert held == {"weights": {GOOD: 100, BAD: 0}, "replicas": 0}
         _assert_written(ledger, 1)
         if not containing:
-            _killed_at(moment, operator, proxy, lambda: _approve(scene))
+            killed_at(moment, operator, proxy, lambda: _approve(scene))
+            operator.start()
         else:
             _approve(scene)
         released = scene.await_state("Released")
@@ -158,17 +119,6 @@ def test_operator_killed_when(
 def _approve(scene: Scene) -> None:
     scene.decide("alice", "ApproveRelease")
     scene.decide("bob", "ApproveRelease")
-
-
-def _killed_at(moment: Moment, operator: OperatorProcess, proxy: Proxy, begin: Any) -> None:
-    """Begins something, kills the operator at the moment, and starts it again."""
-    with proxy.befallen(Held(moment.matches, answered=moment.answered)) as fault:
-        thread = threading.Thread(target=begin)
-        thread.start()
-        assert fault.reached.wait(HELD_SECONDS), "the moment never came"
-        operator.kill()
-        thread.join()
-    operator.start()
 
 
 def _assert_written(ledger: Ledger, times: int) -> None:

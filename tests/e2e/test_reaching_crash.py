@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.access import ClusterAccess
 from tests.cluster.operator import OperatorProcess
-from tests.e2e.conftest import SYSTEM
+from tests.e2e.moments import Moment, killed_at
 from tests.e2e.reaching_stories import MILD, policies, served
 from tests.e2e.scene import Scene, Stage
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
-from tests.e2e.test_crash import HELD_SECONDS, Moment
-from tests.faults.faults import Held
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
@@ -53,39 +47,12 @@ def scenes(stage: Stage, request: pytest.FixtureRequest) -> dict[str, Scene]:
     )
 
 
-@pytest.fixture(scope="module")
-def proxied(
-    scenes: dict[str, Scene],
-    operator: OperatorProcess,
-    cluster: ClusterAccess,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[OperatorProcess, Proxy]]:
-    """An operator behind a proxy, in place of the one that all tests share."""
-    root: Path = tmp_path_factory.mktemp("proxied")
-    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
-    operator.stop()
-    try:
-        with Proxy(kubeconfig, root / "kubeconfig") as proxy:
-            process = OperatorProcess(root / "operator", root / "kubeconfig")
-            process.start()
-            try:
-                yield process, proxy
-            finally:
-                process.stop()
-    finally:
-        operator.start()
-
-
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_operator_killed_when(name: str, scenes: dict[str, Scene], proxied: tuple[OperatorProcess, Proxy]) -> None:
     (plan, moment), scene, (operator, proxy) = MOMENTS[name], scenes[name], proxied
     before = scene.specs()
-    with proxy.befallen(Held(moment.matches, answered=moment.answered)) as fault:
-        thread = threading.Thread(target=lambda: scene.report(category=MILD))
-        thread.start()
-        assert fault.reached.wait(HELD_SECONDS), "the moment never came"
-        operator.kill()
-        thread.join()
+    operator.start()
+    killed_at(moment, operator, proxy, lambda: scene.report(category=MILD))
     begun: Any = scene.read("containments", MODEL)["spec"]["holds"][0]["reach"]
     operator.start()
     message = served(scene)
