@@ -13,7 +13,7 @@ from typing import Any
 from lazaretto.domain.redaction import free_text, redacted
 
 _NAMED = re.compile(
-    r"(?i)token(?!i[sz])|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth(?!or)|bearer"
+    r"(?i)token(?!i[sz])|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth(?!or(?!i[sz]))|bearer"
 )
 _NAMES_ONLY = re.compile(r"(?i)(name|path|file|dir|namespace|provider|class|type|port|url|mode|enabled)$")
 _COUNT = re.compile(r"[0-9]{1,9}|true|false", re.IGNORECASE)

@@ -20,7 +20,9 @@ LONGEST = 16_384
 _DROPPED = frozenset({"managedFields", "kubectl.kubernetes.io/last-applied-configuration"})
 _FREE = frozenset({"args", "command", "annotations", "message", "note", "volumeAttributes", "options", "parameters"})
 """Keys under which people and programs write whatever they like."""
-_FLAG_SECRET = re.compile(r"(?i)token|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth(?!or)")
+_FLAG_SECRET = re.compile(
+    r"(?i)token|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth(?!or(?!i[sz]))"
+)
 _NAMES_ONLY = re.compile(r"(?i)(name|path|namespace|provider|class|type|port)$")
 """Keys that tell where a secret is, not what it is."""
 

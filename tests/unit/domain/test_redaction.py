@@ -62,7 +62,10 @@ def test_no_value_of_a_variable_or_header_survives_and_its_name_does(values: dic
     assert all(f'"{name}"' in found for name in values)
 
 
-@given(secret=SECRETS, word=st.sampled_from(["token", "API_KEY", "hf-token", "password", "client.secret", "x-auth"]))
+@given(
+    secret=SECRETS,
+    word=st.sampled_from(["token", "API_KEY", "hf-token", "password", "client.secret", "x-auth", "authorization"]),
+)
 @pytest.mark.parametrize(
     "arguments",
     [
