@@ -14,11 +14,11 @@ import pytest
 
 from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
+from tests.e2e.journal import assert_one_base
 from tests.e2e.ledger import Ledger, named
 from tests.e2e.moments import Moment, killed_at
-from tests.e2e.scene import OPERATOR, Scene, Stage, plain
+from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
-from tests.e2e.watcher import Watcher
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
@@ -110,7 +110,7 @@ def test_operator_killed_when(
         watcher.first("containments", bool, event="DELETED")
     assert scene.specs() == before
     _assert_written(ledger, 2)
-    _assert_one_base(watcher)
+    assert_one_base(watcher)
     assert not ledger.excess(OPERATOR)
     keys = Counter(entry["key"] for entry in released["status"]["timeline"])
     assert max(keys.values()) == 1, keys
@@ -126,14 +126,3 @@ def _assert_written(ledger: Ledger, times: int) -> None:
     ledger.settled()
     counts = Counter((named(r).removeprefix("patch "), r.name) for r in ledger.targets())
     assert counts == dict.fromkeys(TOUCHED.items(), times)
-
-
-def _assert_one_base(watcher: Watcher) -> None:
-    """No version of the journal ever showed another base than the first."""
-    bases: dict[tuple[str, str], set[str]] = {}
-    for version in watcher.seen("containments"):
-        for target in version.body["spec"].get("targets", []):
-            for field in target["fields"]:
-                bases.setdefault((target["uid"], field["path"]), set()).add(plain(field.get("base")))
-    assert bases
-    assert all(len(found) == 1 for found in bases.values()), bases

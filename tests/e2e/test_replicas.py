@@ -20,11 +20,11 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.conftest import SYSTEM
+from tests.e2e.journal import assert_one_base
 from tests.e2e.ledger import Ledger, named
 from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import OPERATOR, Scene, Stage, plain
+from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
-from tests.e2e.watcher import Watcher
 from tests.faults.faults import WATCH, Held
 from tests.faults.proxy import Proxy
 
@@ -108,17 +108,6 @@ def replicas(
     finally:
         made.stop()
         operator.start()
-
-
-def assert_one_base(watcher: Watcher) -> None:
-    """No version of the journal ever showed another base than the first."""
-    bases: dict[tuple[str, str], set[str]] = {}
-    for version in watcher.seen("containments"):
-        for target in version.body["spec"].get("targets", []):
-            for field in target["fields"]:
-                bases.setdefault((target["uid"], field["path"]), set()).add(plain(field.get("base")))
-    assert bases
-    assert all(len(found) == 1 for found in bases.values()), bases
 
 
 def written(ledger: Ledger, times: int) -> None:

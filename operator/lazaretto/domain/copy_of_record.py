@@ -12,7 +12,7 @@ from typing import Any
 from lazaretto.api.containment import PlannedCopy
 from lazaretto.api.meta import LABEL_COPY, LABEL_MODEL
 from lazaretto.api.modelrevision import ModelRevision
-from lazaretto.domain.identity import frame_of, identity_of, images_of, pinned, tagged, unpinned, unresolvable
+from lazaretto.domain.identity import identity_of, loads_of
 from lazaretto.domain.recorded_template import plain, template_of
 from lazaretto.domain.scene import Labels, Workload
 
@@ -42,11 +42,11 @@ def records_out_of_service(revisions: Sequence[ModelRevision], workloads: Iterab
             continue
         template = template_of(recorded)
         if identity_of(template) == identity:
-            found[identity] = _as_workload(template, name=copy_name(recorded.name, identity), identity=identity)
+            found[identity] = _as_workload(template, name=copy_name(recorded.name, identity))
     return sorted(found.values(), key=lambda w: w.name)
 
 
-def _as_workload(template: Object, *, name: str, identity: str) -> Workload:
+def _as_workload(template: Object, *, name: str) -> Workload:
     labels = (template.get("metadata") or {}).get("labels") or {}
     return Workload(
         kind="Deployment",
@@ -58,14 +58,8 @@ def _as_workload(template: Object, *, name: str, identity: str) -> Workload:
         ready=0,
         available=False,
         available_since=None,
-        identity=identity,
-        images=tuple(images_of(template)),
-        unpinned=tuple(unpinned(template)),
-        tagged=tuple(tagged(template)),
-        pinned=tuple(pinned(template)),
-        frame=frame_of(template),
-        resolvable=not unresolvable(template),
         exists=False,
+        **loads_of(template),
     )
 
 

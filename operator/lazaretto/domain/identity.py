@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 _DIGEST = re.compile("sha256:[0-9a-f]{64}")
 _HUB = re.compile(r"hf://[^\s'\",;]+")
@@ -55,6 +55,31 @@ def _hash(template: Mapping[str, Any], fields: Sequence[str]) -> str:
     told = {part: without_defaults(value) for part, value in content.items()}
     canonical = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Loads(TypedDict):
+    """What the pods of a template load and run, as a `Workload` has it."""
+
+    identity: str
+    images: tuple[str, ...]
+    unpinned: tuple[str, ...]
+    tagged: tuple[tuple[str, str], ...]
+    pinned: tuple[tuple[str, str], ...]
+    frame: str
+    resolvable: bool
+
+
+def loads_of(template: Mapping[str, Any]) -> Loads:
+    """All of that at once."""
+    return Loads(
+        identity=identity_of(template),
+        images=tuple(images_of(template)),
+        unpinned=tuple(unpinned(template)),
+        tagged=tuple(tagged(template)),
+        pinned=tuple(pinned(template)),
+        frame=frame_of(template),
+        resolvable=not unresolvable(template),
+    )
 
 
 def images_of(template: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lazaretto.api.containment import JournalTarget
 from lazaretto.domain.fields import Change, Fields, read_journal
-from lazaretto.domain.identity import frame_of, identity_of, images_of, pinned, tagged, unpinned, unresolvable
+from lazaretto.domain.identity import loads_of
 from lazaretto.domain.scene import Demand, Raise, Scene, Workload
 from lazaretto.kube import surface
 from lazaretto.kube.request import Request, merge_patch
@@ -104,14 +104,8 @@ def workload_of(obj: Object) -> Workload:
         ready=int(status.get("readyReplicas") or 0),
         available=available.get("status") == "True",
         available_since=_moment(available.get("lastTransitionTime")),
-        identity=identity_of(template),
-        images=tuple(images_of(template)),
-        unpinned=tuple(unpinned(template)),
-        tagged=tuple(tagged(template)),
-        pinned=tuple(pinned(template)),
-        frame=frame_of(template),
-        resolvable=not unresolvable(template),
         rolled_out=_rolled_out(obj),
+        **loads_of(template),
     )
 
 
