@@ -160,12 +160,19 @@ def test_storm_of_alerts_is_stored_with_few_writes(
     print(f"2,000 alerts, 20 models, one request: {time.monotonic() - begun:.2f} s")
     assert status == 200, answer
     assert len(incidents_in(cluster, namespace)) == 20, answer
-    assert receiver_calls(control_plane.audit, mark, namespace) == ["create 201"] * 20
+    _each_is_stored_once(receiver_calls(control_plane.audit, mark, namespace), models=20)
     with ThreadPoolExecutor(8) as pool:
         parts = [webhook_payload(*alerts[n : n + 50]) for n in range(0, 2000, 50)]
         assert {status for status, _ in pool.map(receiver.post, parts)} == {200}
-    assert receiver_calls(control_plane.audit, mark, namespace) == ["create 201"] * 20
+    _each_is_stored_once(receiver_calls(control_plane.audit, mark, namespace), models=20)
     assert len(entries_in(cluster, namespace)) == 20 * 64
+
+
+def _each_is_stored_once(calls: list[str], *, models: int) -> None:
+    """An overloaded API server may store one and answer by 504; the receiver then finds it there."""
+    stored = [call for call in calls if call.endswith((" 200", " 201"))]
+    assert set(stored) == {"create 201"}
+    assert models - calls.count("create 504") <= len(stored) <= models
 
 
 def test_latency_of_a_first_alert(

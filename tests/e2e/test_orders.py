@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -90,7 +91,14 @@ def told(stage: Stage) -> Told:
 
     with ThreadPoolExecutor(len(STORIES)) as pool:
         list(pool.map(play, STORIES))
-    return {name: (before[name], whole(scene)) for name, scene in scenes.items()}
+    return {name: (before[name], _settled(scene, before[name])) for name, scene in scenes.items()}
+
+
+def _settled(scene: Scene, before: dict[str, str]) -> dict[str, str]:
+    """What is there in the end: a pod that was deleted takes a moment to go."""
+    with suppress(AssertionError):
+        until(lambda: whole(scene) == before)
+    return whole(scene)
 
 
 @pytest.mark.parametrize("story", STORIES)
