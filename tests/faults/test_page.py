@@ -1,10 +1,26 @@
-"""The page explains what its table speaks of."""
+"""The page shows what there is: each fault, as often as it strikes, and nothing broken."""
 
 from __future__ import annotations
+
+from collections import Counter
+
+import pytest
 
 from tests.faults.mutations import MUTATIONS
 from tests.faults.oracle import PROPERTIES
 from tests.faults.page import MARKER, PAGE
+from tests.faults.plans import FAILED, KILLED, STREAMED
+from tests.faults.table import BROKEN
+
+STRIKES = Counter(plan.fault for plan in (*KILLED, *FAILED, *STREAMED))
+
+
+@pytest.mark.parametrize("fault", STRIKES)
+def test_every_fault_has_its_row(fault: str) -> None:
+    _, _, shown = PAGE.read_text().partition(MARKER)
+    (row,) = (line for line in shown.splitlines() if line.startswith(f"| {fault} |"))
+    assert row.split("|")[2].strip() == str(STRIKES[fault])
+    assert BROKEN not in row
 
 
 def test_every_property_and_every_mutation_is_explained() -> None:
