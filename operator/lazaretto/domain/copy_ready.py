@@ -9,6 +9,7 @@ from lazaretto.api.containment import Hold, KnownGood, WorkloadCopy
 from lazaretto.api.reach import Reach, ReachRule
 from lazaretto.domain.demands import standing
 from lazaretto.domain.durations import parse_duration
+from lazaretto.domain.reach import first_of_cut
 from lazaretto.domain.scene import Workload
 
 
@@ -29,8 +30,7 @@ def led_to_copy(
     began = hold.reach.cut_at if hold.reach is not None and hold.reach.cut_at is not None else hold.since
     reach = Reach(
         asked="CutThenFree",
-        # What is not stopped frees nothing: there is nothing to wait for.
-        phase="Freeing" if hold.scale_to_zero else "Raising",
+        phase=first_of_cut(stops=hold.scale_to_zero),
         identity=hold.awaits.identity,
         replicas=hold.awaits.replicas,
         needed=hold.awaits.replicas,

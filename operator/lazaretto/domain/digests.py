@@ -20,10 +20,8 @@ from lazaretto.api.modelrevision import (
     MovedTag,
 )
 from lazaretto.domain.identity import image_digest
+from lazaretto.domain.pod import Pod, is_ending, is_finished
 from lazaretto.domain.scene import Workload
-
-Pod = Mapping[str, Any]
-_FINISHED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ def resolve(workloads: Sequence[Workload], *, pods: Mapping[str, Sequence[Pod]])
 
 
 def _runs(pod: Pod) -> bool:
-    return not pod["metadata"].get("deletionTimestamp") and (pod.get("status") or {}).get("phase") not in _FINISHED
+    return not is_ending(pod) and not is_finished(pod)
 
 
 def _digests(container: str, pods: Iterable[Pod]) -> tuple[str, ...]:

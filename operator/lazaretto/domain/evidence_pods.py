@@ -12,6 +12,7 @@ from typing import Any
 
 from lazaretto.api.containment import EvidencePod
 from lazaretto.api.meta import GROUP, LABEL_QUARANTINE
+from lazaretto.domain.pod import is_ready
 
 Object = Mapping[str, Any]
 
@@ -22,14 +23,6 @@ def choose(pods: Iterable[Object], *, most: int) -> list[EvidencePod]:
     """The oldest ready ones: what was compromised longest has the most to show."""
     ready = sorted((pod for pod in pods if is_ready(pod)), key=_age)
     return [EvidencePod(name=pod["metadata"]["name"], uid=pod["metadata"]["uid"]) for pod in ready[:most]]
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether it serves, and is not about to end."""
-    if pod["metadata"].get("deletionTimestamp"):
-        return False
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 
 
 def set_apart(pod: Object, *, model: str) -> Sequence[Mapping[str, Any]]:

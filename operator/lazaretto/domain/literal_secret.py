@@ -10,12 +10,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lazaretto.domain.redaction import free_text, redacted
+from lazaretto.domain.redaction import CREDENTIAL_WORDS, PLACE_WORDS, free_text, redacted
 
-_NAMED = re.compile(
-    r"(?i)token(?!i[sz])|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth(?!or(?!i[sz]))|bearer"
-)
-_NAMES_ONLY = re.compile(r"(?i)(name|path|file|dir|namespace|provider|class|type|port|url|mode|enabled)$")
+_NAMED = re.compile(rf"(?i)token(?!i[sz])|bearer|{CREDENTIAL_WORDS}")
+_NAMES_ONLY = re.compile(rf"(?i)({PLACE_WORDS}|file|dir|url|mode|enabled)$")
 _COUNT = re.compile(r"[0-9]{1,9}|true|false", re.IGNORECASE)
 _FLAG = re.compile(r"-{1,2}([\w.\-]+)(?:=(.*))?", re.DOTALL)
 

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 
 from lazaretto.api import reasons
 from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood, PlannedCopy
-from lazaretto.api.reach import MOST_REPLICAS, Reach
+from lazaretto.api.reach import Reach
 from lazaretto.api.responsepolicy import ResponsePolicy
 from lazaretto.api.taxonomy import Severity
 from lazaretto.domain.approvals import Terms
 from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis
 from lazaretto.domain.known_good import Candidate
-from lazaretto.domain.reach import begin
+from lazaretto.domain.reach import begin, enough
 from lazaretto.domain.scene import Workload
 
 
@@ -81,10 +81,9 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
 def planned(copied: Candidate, *, bad: Sequence[Workload]) -> PlannedCopy:
     """The copy that a candidate which does not exist yet stands for, to be as large as what it stands in for."""
     assert copied.revision is not None  # noqa: S101  # a candidate that may serve has one
-    workload = copied.workload
-    replicas = min(max(1, sum(w.replicas for w in bad)), MOST_REPLICAS)
-    revision, identity = copied.revision.metadata.name, workload.identity
-    return PlannedCopy(name=workload.name, revision=revision, identity=identity, replicas=replicas)
+    workload, revision = copied.workload, copied.revision.metadata.name
+    replicas = enough(bad, good=workload)
+    return PlannedCopy(name=workload.name, revision=revision, identity=workload.identity, replicas=replicas)
 
 
 def _reach(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, severity: Severity) -> Reach | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lazaretto.api import reasons
-from lazaretto.api.reach import MOST_REPLICAS, Reach, ReachRule
+from lazaretto.api.reach import MOST_REPLICAS, Phase, Reach, ReachRule
 from lazaretto.api.taxonomy import Severity
 from lazaretto.domain.durations import parse_duration
 from lazaretto.domain.evidence import Finding
@@ -58,7 +58,7 @@ def begin(
     if good.serves or rule.plan == "RunningOnly":
         return None
     until = now + parse_duration(rule.deadline, field="spec.reach.deadline")
-    needed = _bounded(max(1, sum(w.replicas for w in bad)), good)
+    needed = enough(bad, good=good)
     replicas = max(needed, min(good.replicas, MOST_REPLICAS))
     reach = Reach(
         asked=rule.plan,
@@ -76,8 +76,12 @@ def begin(
     return _cut(reach, "what is isolated does not serve on", now=now, stops=stops) if isolates else reach
 
 
-def _bounded(wanted: int, good: Workload) -> int:
-    """Within what its autoscaler allows: one that is asked for less or more would move it at once."""
+def enough(bad: Sequence[Workload], *, good: Workload) -> int:
+    """As many replicas as what is compromised has, within what the autoscaler of the known-good one allows.
+
+    One that is asked for less or more would move it at once.
+    """
+    wanted = max(1, sum(w.replicas for w in bad))
     if good.scaled is None:
         return min(wanted, MOST_REPLICAS)
     return max(1, min(max(wanted, good.scaled.least), good.scaled.most, MOST_REPLICAS))
@@ -85,12 +89,15 @@ def _bounded(wanted: int, good: Workload) -> int:
 
 def _cut(reach: Reach, because: str, *, now: datetime, stops: bool) -> Reach:
     """Over to the cut, with as much time once more."""
-    # What is not stopped frees nothing: there is nothing to wait for.
-    phase = "Freeing" if stops else "Raising"
-    span = reach.until - reach.since
+    phase, until = first_of_cut(stops=stops), now + (reach.until - reach.since)
     return reach.model_copy(
-        update={"phase": phase, "cut_at": now, "cut_because": because[:LONGEST_TEXT], "until": now + span}
+        update={"phase": phase, "cut_at": now, "cut_because": because[:LONGEST_TEXT], "until": until}
     )
+
+
+def first_of_cut(*, stops: bool) -> Phase:
+    """The phase in which a cut begins: what is not stopped frees nothing, and there is nothing to wait for."""
+    return "Freeing" if stops else "Raising"
 
 
 def advance(reach: Reach, facts: Facts, *, stops: bool) -> Reach:

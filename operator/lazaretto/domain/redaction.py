@@ -20,11 +20,12 @@ LONGEST = 16_384
 _DROPPED = frozenset({"managedFields", "kubectl.kubernetes.io/last-applied-configuration"})
 _FREE = frozenset({"args", "command", "annotations", "message", "note", "volumeAttributes", "options", "parameters"})
 """Keys under which people and programs write whatever they like."""
-_FLAG_SECRET = re.compile(
-    r"(?i)token|passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth(?!or(?!i[sz]))"
-)
-_NAMES_ONLY = re.compile(r"(?i)(name|path|namespace|provider|class|type|port)$")
-"""Keys that tell where a secret is, not what it is."""
+CREDENTIAL_WORDS = r"passw|secret|credential|api[-_.]?key|access[-_.]?key|private[-_.]?key|auth(?!or(?!i[sz]))"
+"""Pattern of what the names of secrets have in them, besides tokens."""
+PLACE_WORDS = r"name|path|namespace|provider|class|type|port"
+"""Pattern of what names end with that tell where a secret is, not what it is."""
+_FLAG_SECRET = re.compile(rf"(?i)token|{CREDENTIAL_WORDS}")
+_NAMES_ONLY = re.compile(rf"(?i)({PLACE_WORDS})$")
 
 _KNOWN = re.compile(
     # Prefixes by which issuers mark credentials; where a name could begin so, only with a capital letter, which no name

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazaretto.domain.identity import image_digest, without_defaults
+from lazaretto.domain.pod import says_ready
 from lazaretto.domain.text import clean
 
 Object = Mapping[str, Any]
@@ -28,7 +29,7 @@ class Startup:
 def startup_of(deployment: Object, *, pods: Sequence[Object], events: Sequence[Object] = ()) -> Startup:
     """The first shortage and the first trouble that are found."""
     shortage, trouble = _refused(deployment)
-    waiting = [p for p in pods if not _ready(p)]
+    waiting = [p for p in pods if not says_ready(p)]
     for pod in waiting:
         unplaced = _unplaced(pod)
         if "Insufficient" in unplaced or "Too many pods" in unplaced:
@@ -73,16 +74,6 @@ def _mounts(events: Iterable[Object], uids: set[str]) -> Iterator[str]:
         about = (event.get("involvedObject") or {}).get("uid")
         if about in uids and event.get("reason") in ("FailedMount", "FailedAttachVolume"):
             yield f"{event['reason']}: {_short(event.get('message', ''))}"
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether it serves and is not on its way out."""
-    return not pod["metadata"].get("deletionTimestamp") and _ready(pod)
-
-
-def _ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
 
 
 def altered(template: Object, pods: Iterable[Object]) -> str:

@@ -29,7 +29,7 @@ from lazaretto.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFo
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import create, dry_run
 from lazaretto.kube.resource import CONFIG_MAPS, DEPLOYMENTS, SERVICE_ACCOUNTS, VOLUME_CLAIMS
-from lazaretto.kube.surface import name_of, uid_of
+from lazaretto.kube.surface import name_of, template_in, uid_of
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Copying:
     async def _made(self, current: Pass, copy: WorkloadCopy) -> bool:
         found = _named(current, copy.name)
         if found is not None and uid_of(found) == copy.uid:
-            if identity_of(_template(found)) != copy.identity:
+            if identity_of(template_in(found)) != copy.identity:
                 raise _RefusedError("somebody changed its template; delete it to have it made anew")
             return False
         template = _recorded(current, copy)
@@ -175,18 +175,12 @@ def _named(current: Pass, name: str) -> Object | None:
         for obj in objects
         if name_of(obj) == name
     )
-    obj = next(found, None)
-    return dict(obj) if obj is not None else None
+    return next(found, None)
 
 
 def _is_this(found: Object, copy: WorkloadCopy, current: Pass) -> bool:
     """Whether it is the copy that was made, or one that was made and not recorded."""
     return uid_of(found) == copy.uid or is_ours(found, model=current.known.name)
-
-
-def _template(obj: Object) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = (obj.get("spec") or {}).get("template") or {}
-    return found
 
 
 def _recorded(current: Pass, copy: WorkloadCopy) -> Mapping[str, Any]:
@@ -215,7 +209,7 @@ def _apart_from(current: Pass, copy: WorkloadCopy) -> list[Mapping[str, str]]:
 
 
 def _check_identity(stored: Mapping[str, Any], copy: WorkloadCopy) -> None:
-    identity = identity_of(_template(dict(stored)))
+    identity = identity_of(template_in(stored))
     if identity != copy.identity:
         raise _RefusedError(
             f"admission changes what its pods would run: identity {identity[:10]} instead of {copy.identity[:10]}"

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from lazaretto.api.containment import EvidencePod, Hold
 from lazaretto.api.meta import LABEL_QUARANTINE
 from lazaretto.domain.demands import standing
-from lazaretto.domain.evidence_pods import choose, is_ready, set_apart
+from lazaretto.domain.evidence_pods import choose, set_apart
+from lazaretto.domain.pod import is_ending, is_ready
 from lazaretto.engine.isolated import Isolated
 from lazaretto.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from lazaretto.kube.api_server import Api, Object
@@ -76,7 +77,7 @@ class EvidencePods:
         for pod in self.dismissed(holds):
             name = name_of(pod)
             self._result.leftovers.append(f"Pod/{name}")
-            if not pod["metadata"].get("deletionTimestamp"):
+            if not is_ending(pod):
                 deleting = self._api.delete(PODS, namespace=self._namespace, name=name, uid=uid_of(pod))
                 await self._result.removing(f"delete Pod/{name}", deleting)
 

@@ -27,7 +27,7 @@ from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import label_selector
 from lazaretto.kube.resource import ResourceType
 from lazaretto.kube.surface import Object as LiveObject
-from lazaretto.kube.surface import Surface, metadata, name_of, uid_of
+from lazaretto.kube.surface import Surface, metadata, name_of, template_in, uid_of
 from lazaretto.traffic.registry import ROUTES, SERVICE
 from lazaretto.traffic.service import SELECTOR, service_facts
 from lazaretto.workloads.registry import BOUNDS, SCALERS, WORKLOADS
@@ -61,7 +61,7 @@ class Live:
     def templates(self) -> Mapping[str, Mapping[str, Any]]:
         """Pod templates of the workloads, by uid."""
         found = [obj for surface, _ in WORKLOADS for obj in self.objects.get(surface, ())]
-        return {uid_of(obj): (obj.get("spec") or {}).get("template") or {} for obj in found}
+        return {uid_of(obj): template_in(obj) for obj in found}
 
     @property
     def all_workloads_seen(self) -> bool:

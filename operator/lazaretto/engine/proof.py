@@ -15,14 +15,13 @@ from lazaretto.api.containment import TargetProof
 from lazaretto.domain.evidence import Evidence, Finding, Level
 from lazaretto.domain.scene import Demand, Scene, Workload
 from lazaretto.engine.plan import ObjectPlan
+from lazaretto.engine.pods import unfinished_pods
 from lazaretto.errors import Forbidden, NotFound
 from lazaretto.kube.api_server import Api, Object
-from lazaretto.kube.request import label_selector
-from lazaretto.kube.resource import ENDPOINT_SLICES, PODS
+from lazaretto.kube.resource import ENDPOINT_SLICES
 from lazaretto.kube.surface import THEN_TRAFFIC
+from lazaretto.traffic.endpoints import endpoints_of, pod_behind
 from lazaretto.traffic.registry import SERVICE
-
-_FINISHED = ("Succeeded", "Failed")
 
 
 async def prove(
@@ -140,26 +139,24 @@ def _traffic(
 def _leading_to_bad(ways: Sequence[ObjectPlan], endpoints: Sequence[Object], bad: Collection[str]) -> list[str]:
     """Moved Services, one of whose serving endpoints is a compromised pod."""
     moved = {p.obj["metadata"]["name"] for p in ways if p.surface is SERVICE}
-    found = set()
-    for piece in endpoints:
-        service = (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name", "")
-        for endpoint in (piece.get("endpoints") or ()) if service in moved else ():
-            serving = (endpoint.get("conditions") or {}).get("serving", True)
-            if serving and (endpoint.get("targetRef") or {}).get("uid") in bad:
-                found.add(service)
-    return sorted(found)
+    return sorted(
+        {
+            service
+            for service, endpoint in endpoints_of(endpoints)
+            if service in moved and pod_behind(endpoint) in bad
+            if (endpoint.get("conditions") or {}).get("serving", True)
+        }
+    )
 
 
 async def _pods(api: Api, namespace: str, workloads: Sequence[Workload]) -> tuple[dict[str, list[Object]], str]:
     """Unfinished pods by uid of the compromised workload that owns them."""
     found: dict[str, list[Object]] = {}
     for workload in workloads:
-        labels = label_selector(workload.selector)
         try:
-            pods = await api.list(PODS, namespace=namespace, labels=labels)
+            found[workload.uid] = await unfinished_pods(api, workload, namespace=namespace)
         except Forbidden as error:
             return {}, f"may not read pods: {error.message}"
-        found[workload.uid] = [p for p in pods if (p.get("status") or {}).get("phase") not in _FINISHED]
     return found, ""
 
 

@@ -19,22 +19,23 @@ from lazaretto.domain.demands import standing
 from lazaretto.domain.digests import Content, content_of
 from lazaretto.domain.evidence import Evidence, Finding, Problem
 from lazaretto.domain.identity import image_digest
-from lazaretto.domain.reach import Facts, advance, arrive, finding, late, unfinished
+from lazaretto.domain.pod import is_ending, is_ready
+from lazaretto.domain.reach import Facts, advance, arrive, finding, late, stopped, unfinished
 from lazaretto.domain.scene import Demand, Workload
-from lazaretto.domain.startup import altered, is_ready, startup_of
+from lazaretto.domain.startup import altered, startup_of
 from lazaretto.engine.current_pass import Pass
+from lazaretto.engine.pods import unfinished_pods
 from lazaretto.engine.release import Comeback, comeback
 from lazaretto.errors import ApiError
 from lazaretto.kube.api_server import Api, Object
-from lazaretto.kube.request import label_selector
-from lazaretto.kube.resource import ENDPOINT_SLICES, EVENTS, PODS
+from lazaretto.kube.resource import ENDPOINT_SLICES, EVENTS
 from lazaretto.kube.surface import THEN_STAND_INS, THEN_TRAFFIC, WORKLOADS_FIRST, uid_of
+from lazaretto.traffic.endpoints import endpoints_of, pod_behind
 from lazaretto.traffic.registry import SERVICE
 from lazaretto.traffic.service import service_facts
 from lazaretto.workloads.registry import WORKLOADS
 
 BUSY = timedelta(minutes=1)
-_FINISHED = ("Succeeded", "Failed")
 _UNKNOWN: Severity = "SEV5"
 """Of an incident that is gone, or was not read yet after a restart: it changes nothing of a plan that stands."""
 
@@ -119,7 +120,7 @@ async def _cramped(api: Api, current: Pass) -> str:
     for plan in waiting if idle else ():
         if plan.uid in workloads and plan.surface.settled(plan.obj):
             try:
-                pods = await _pods(api, current.known.namespace, workloads[plan.uid])
+                pods = await unfinished_pods(api, workloads[plan.uid], namespace=current.known.namespace)
             except ApiError:
                 continue
             if shortage := startup_of(plan.obj, pods=pods).shortage:
@@ -150,7 +151,7 @@ async def _facts(api: Api, current: Pass, hold: Hold) -> Facts:
     sight = await _sight(api, current, hold, good)
     obj = next(o for surface, _ in WORKLOADS for o in current.live.objects.get(surface, ()) if uid_of(o) == good.uid)
     startup = startup_of(obj, pods=sight.good, events=sight.events)
-    made = [p for p in sight.good if not p["metadata"].get("deletionTimestamp")]
+    made = [p for p in sight.good if not is_ending(p)]
     lost = facts.lost or altered(obj["spec"]["template"], made) or _content(current, hold, good, made)
     return replace(
         facts,
@@ -169,11 +170,11 @@ async def _sight(api: Api, current: Pass, hold: Hold, good: Workload) -> _Sight:
     overdue = hold.reach is not None and late(hold.reach, now=current.now)
     try:
         pods, slices, events, *left = await asyncio.gather(
-            _pods(api, namespace, good),
+            unfinished_pods(api, good, namespace=namespace),
             api.list(ENDPOINT_SLICES, namespace=namespace),
             # What only Events tell is not worth a list each second.
             api.list(EVENTS, namespace=namespace) if overdue else _nothing(),
-            *(_pods(api, namespace, w) for w in bad),
+            *(unfinished_pods(api, w, namespace=namespace) for w in bad),
         )
     except ApiError as error:
         return _Sight(unread=f"could not be looked at: {error.message[:200]}")
@@ -182,11 +183,6 @@ async def _sight(api: Api, current: Pass, hold: Hold, good: Workload) -> _Sight:
 
 async def _nothing() -> list[Object]:
     return []
-
-
-async def _pods(api: Api, namespace: str, workload: Workload) -> list[Object]:
-    pods = await api.list(PODS, namespace=namespace, labels=label_selector(workload.selector))
-    return [p for p in pods if (p.get("status") or {}).get("phase") not in _FINISHED]
 
 
 def _ready(current: Pass, good: Workload, sight: _Sight) -> int:
@@ -200,11 +196,9 @@ def _ready(current: Pass, good: Workload, sight: _Sight) -> int:
 def _endpoints(slices: Sequence[Object], service: str) -> set[str]:
     """Uids of the ready pods behind a Service."""
     return {
-        (endpoint.get("targetRef") or {}).get("uid", "")
-        for piece in slices
-        if (piece["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == service
-        for endpoint in piece.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready", True)
+        pod_behind(endpoint)
+        for name, endpoint in endpoints_of(slices)
+        if name == service and (endpoint.get("conditions") or {}).get("ready", True)
     }
 
 
@@ -219,7 +213,7 @@ def _beside(current: Pass, hold: Hold) -> str:
     for other in standing(current.triage.holds):
         if other.incident_uid == hold.incident_uid:
             continue
-        warm = other.reach is not None and other.reach.cut_at is None and other.reach.phase != "Serving"
+        warm = other.reach is not None and not stopped(other.reach)
         if not (warm and other.known_good and other.known_good.workload.uid == uid):
             return f"{other.incident} holds the model as well"
     return ""

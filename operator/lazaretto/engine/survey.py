@@ -117,8 +117,7 @@ class Survey:
 
         def status(newest: ProtectedModel) -> ProtectedModelStatus:
             knowing = newest.model_copy(update={"status": newest.status.model_copy(update={"may_copy": may_copy})})
-            built = self._status(knowing, live.workloads, obstacles, confidences)
-            return newest.status if built == newest.status else built
+            return self._status(knowing, live.workloads, obstacles, confidences)
 
         self._statuses.submit(ProtectedModel, namespace, name, status)
         if live.all_workloads_seen and not live.denied:
@@ -239,9 +238,9 @@ class Survey:
         reach = policy.spec.reach if policy else None
         criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model, reach=reach)
         revisions = self._store.revisions_of(namespace, name)
-        judged = [judge(w, revisions=revisions, revoked=(), criteria=criteria) for w in workloads]
-        gone = records_out_of_service(revisions, workloads)
-        records = [judge(w, revisions=revisions, revoked=(), criteria=criteria) for w in gone]
+        candidacy = partial(judge, revisions=revisions, revoked=(), criteria=criteria)
+        judged = [candidacy(w) for w in workloads]
+        records = [candidacy(w) for w in records_out_of_service(revisions, workloads)]
         ranked, copied = rank(judged, criteria=criteria), rank(records, criteria=criteria)
         unfit = [c for c in records if c.refused]
         return _Candidates(judged, [*copied, *unfit], [*ranked, *copied])

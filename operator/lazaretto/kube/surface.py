@@ -102,6 +102,12 @@ def number_of(version: str) -> int:
     return int(version) if version.isascii() and version.isdigit() else 0
 
 
+def template_in(obj: Object) -> Mapping[str, Any]:
+    """The pod template of a workload; empty if it has none."""
+    found: Mapping[str, Any] = (obj.get("spec") or {}).get("template") or {}
+    return found
+
+
 def observed(obj: Object) -> bool:
     """Whether the owning controller has seen the newest spec."""
     status = obj.get("status") or {}

@@ -92,7 +92,7 @@ def workload_of(obj: Object) -> Workload:
     """The facts that decisions need about a Deployment."""
     spec = obj.get("spec") or {}
     status = obj.get("status") or {}
-    template = spec.get("template") or {}
+    template = surface.template_in(obj)
     available = _condition(status, "Available")
     return Workload(
         kind="Deployment",

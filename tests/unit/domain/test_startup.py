@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lazaretto.domain.startup import Startup, altered, is_ready, startup_of
+from lazaretto.domain.pod import is_ready
+from lazaretto.domain.startup import Startup, altered, startup_of
 
 Object = dict[str, Any]
 IMAGE = f"registry.example/vllm@sha256:{'1' * 64}"
