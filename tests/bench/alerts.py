@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.bench.world import MODEL
+from tests.unit.receiver import payloads
 
 CRITICAL = "critical"
 _fingerprints = itertools.count(1)
@@ -44,19 +45,7 @@ def storm(namespaces: list[str], *, alerts: int) -> list[dict[str, Any]]:
 
 def webhook(alerts: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """One notification."""
-    listed = list(alerts)
-    return {
-        "version": "4",
-        "groupKey": "{}:bench",
-        "truncatedAlerts": 0,
-        "status": "firing",
-        "receiver": "lazaretto",
-        "groupLabels": {},
-        "commonLabels": {},
-        "commonAnnotations": {},
-        "externalURL": "http://alertmanager",
-        "alerts": listed,
-    }
+    return payloads.webhook(*alerts, groupKey="{}:bench")
 
 
 def portions(alerts: list[dict[str, Any]], *, size: int) -> Iterator[list[dict[str, Any]]]:

@@ -7,25 +7,22 @@ the proxy.
 from __future__ import annotations
 
 import json
-import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
 import pytest
 
 from tests.cluster.attacker import Attacker
+from tests.cluster.background import BackgroundServer
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.process import free_ports
 from tests.cluster.receiver import ReceiverProcess
 from tests.cluster.receiver_stories import TOKENS, firing_alert, webhook_payload
 from tests.cluster.waiting import until
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Scene, Stage, opt_in
+from tests.e2e.scene import Scene, opt_in, staged
 from tests.e2e.shapes import BAD, MODEL, Shape, policy
 from tests.unit.install.sources import NAMESPACE
 
@@ -38,25 +35,13 @@ ASKED = {"configuration": True, "secrets": True, "logLines": 20}
 SHAPE = Shape(model={"trafficQuery": QUERY}, policies={"p": policy("Automatic", evidence=ASKED)})
 
 
-@dataclass
-class Eavesdropper:
+class Eavesdropper(BackgroundServer):
     """Somebody else's server: takes down what it hears, and sends everybody on to `onward`."""
 
-    port: int
-    onward: str = ""
-    heard: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """While it lasts."""
-        handler = type("Handler", (_Handler,), {"ears": self})
-        server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
+    def __init__(self, *, onward: str = "") -> None:
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"ears": self})))
+        self.onward = onward
+        self.heard: list[str] = []
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -78,15 +63,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Eavesdropper]:
-    ears = Eavesdropper(free_ports(1)[0])
-    with ears.listening():
+    with Eavesdropper() as ears:
         yield ears
 
 
 @pytest.fixture(scope="module")
 def prometheus(proxy: Eavesdropper) -> Iterator[Eavesdropper]:
-    ears = Eavesdropper(free_ports(1)[0], onward=f"http://127.0.0.1:{proxy.port}/stolen")
-    with ears.listening():
+    with Eavesdropper(onward=f"http://127.0.0.1:{proxy.port}/stolen") as ears:
         yield ears
 
 
@@ -113,15 +96,11 @@ def operator(
 
 @pytest.fixture(scope="module")
 def scene(fenced: ControlPlane, operator: OperatorProcess) -> Iterator[Scene]:
-    with closing(RawApi(fenced.kubeconfig)) as admin:
-        stage = Stage(fenced, admin)
-        try:
-            scene = stage.build(SHAPE)
-            opt_in(scene, "lazaretto-configuration")
-            _place_canaries(scene)
-            yield scene
-        finally:
-            stage.clear()
+    with staged(fenced) as stage:
+        scene = stage.build(SHAPE)
+        opt_in(scene, "lazaretto-configuration")
+        _place_canaries(scene)
+        yield scene
 
 
 def _place_canaries(scene: Scene) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ from tests.cluster.fence_stories import REFUSED, Place
 from tests.cluster.installation import refused
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Scene, Stage, condition
+from tests.e2e.scene import Scene, condition, staged
 from tests.e2e.shapes import MODEL
 from tests.unit.install.sources import FENCE, NAMESPACE
 
@@ -33,12 +31,8 @@ def operator(fenced: ControlPlane, tmp_path: Path) -> Iterator[OperatorProcess]:
 @pytest.fixture
 def scene(fenced: ControlPlane, operator: OperatorProcess) -> Iterator[Scene]:
     """A model that can be contained."""
-    with closing(RawApi(fenced.kubeconfig)) as admin:
-        stage = Stage(fenced, admin)
-        try:
-            yield stage.build()
-        finally:
-            stage.clear()
+    with staged(fenced) as stage:
+        yield stage.build()
 
 
 def await_fenced(scene: Scene, status: str) -> str:

@@ -8,7 +8,6 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,7 @@ from tests.cluster.fence_stories import ATTEMPTS, BAD_LABELS, DRY, Place, pod
 from tests.cluster.installation import BREAK_GLASS, await_open, denied, fails
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Stage
+from tests.e2e.scene import staged
 from tests.e2e.shapes import BAD
 from tests.unit.install.sources import FENCE, NAMESPACE, REPOSITORY
 
@@ -95,8 +93,7 @@ def test_an_api_server_that_comes_back_never_lets_anything_through(own: ControlP
 def test_an_incident_that_falls_into_a_restart_is_contained_after_it(own: ControlPlane, tmp_path: Path) -> None:
     """A server that started is closed to the operator too, until it has found the parameters' kind."""
     account = own.service_account_kubeconfig(NAMESPACE, "lazaretto-operator")
-    with OperatorProcess(tmp_path / "operator", account), closing(RawApi(own.kubeconfig)) as admin:
-        stage = Stage(own, admin)
+    with OperatorProcess(tmp_path / "operator", account), staged(own) as stage:
         scene = stage.build()
         originals = scene.specs()
         own.restart_apiserver()
@@ -106,7 +103,6 @@ def test_an_incident_that_falls_into_a_restart_is_contained_after_it(own: Contro
         print(f"contained {time.monotonic() - begun:.1f} s after the API server was ready again")
         scene.release()
         assert scene.specs() == originals
-        stage.clear()
 
 
 def test_lost_kinds_close_opted_in_namespaces_and_no_others(own: ControlPlane, place: Place, elsewhere: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,7 @@ from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.fighters import GITOPS, PEOPLE, Fighter, Kubectl, imaged, recreated
 from tests.e2e.ledger import Ledger
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import OPERATOR, Scene, Stage, condition
+from tests.e2e.scene import OPERATOR, Scene, condition, staged
 from tests.e2e.shapes import BAD, MODEL
 from tests.unit.install.sources import NAMESPACE
 
@@ -37,18 +36,14 @@ def operator(fenced: ControlPlane, tmp_path: Path) -> Iterator[OperatorProcess]:
 @pytest.fixture
 def scene(fenced: ControlPlane, operator: OperatorProcess, tmp_path: Path) -> Iterator[Scene]:
     """A contained model of which there is a revision to roll back to."""
-    with closing(RawApi(fenced.kubeconfig)) as admin:
-        stage = Stage(fenced, admin)
-        try:
-            built = stage.build()
-            assert imaged(Kubectl(fenced.kubeconfig, built, home=tmp_path / "ci")).code == 0
-            until(lambda: built.read("deployments", BAD)["status"].get("updatedReplicas") == 3, what="it is rolled out")
-            built.report()
-            built.contained()
-            until(lambda: condition(built.incident(), "Fenced").get("status") == "True", what="the fence stands")
-            yield built
-        finally:
-            stage.clear()
+    with staged(fenced) as stage:
+        built = stage.build()
+        assert imaged(Kubectl(fenced.kubeconfig, built, home=tmp_path / "ci")).code == 0
+        until(lambda: built.read("deployments", BAD)["status"].get("updatedReplicas") == 3, what="it is rolled out")
+        built.report()
+        built.contained()
+        until(lambda: condition(built.incident(), "Fenced").get("status") == "True", what="the fence stands")
+        yield built
 
 
 def bad_pods(scene: Scene) -> list[str]:

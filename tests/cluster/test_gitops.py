@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.fighters import FOUGHT, Kubectl
 from tests.e2e.gitops_tools import RECONCILE, SKIP, Syncer, argo_cd, flux, owning
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Scene, Stage, bare, condition, let_pause_gitops
+from tests.e2e.scene import Scene, Stage, bare, condition, let_pause_gitops, staged
 from tests.e2e.shapes import BAD, GOOD, Shape, policy
 from tests.unit.install.sources import NAMESPACE, OPT_IN
 
@@ -48,15 +46,8 @@ def kinds(fenced: ControlPlane) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def stage(fenced: ControlPlane, kinds: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     account = fenced.service_account_kubeconfig(NAMESPACE, "lazaretto-operator")
-    with (
-        OperatorProcess(tmp_path_factory.mktemp("operator"), account),
-        closing(RawApi(fenced.kubeconfig)) as admin,
-    ):
-        found = Stage(fenced, admin)
-        try:
-            yield found
-        finally:
-            found.clear()
+    with OperatorProcess(tmp_path_factory.mktemp("operator"), account), staged(fenced) as found:
+        yield found
 
 
 def everything(scene: Scene) -> dict[str, Any]:

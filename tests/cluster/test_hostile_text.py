@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,7 @@ from tests.cluster.process import free_ports
 from tests.cluster.receiver import POSTED_PATH, ReceiverProcess
 from tests.cluster.receiver_stories import Alert, firing_alert, webhook_payload
 from tests.cluster.waiting import until
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Scene, Stage, bare
+from tests.e2e.scene import Scene, bare, staged
 from tests.e2e.shapes import MODEL
 from tests.unit.install.sources import NAMESPACE
 
@@ -85,12 +83,8 @@ def operator(
 
 @pytest.fixture(scope="module")
 def scene(fenced: ControlPlane, operator: OperatorProcess) -> Iterator[Scene]:
-    with closing(RawApi(fenced.kubeconfig)) as admin:
-        stage = Stage(fenced, admin)
-        try:
-            yield stage.build()
-        finally:
-            stage.clear()
+    with staged(fenced) as stage:
+        yield stage.build()
 
 
 def test_nothing_of_it_is_more_than_text_and_it_stays_where_it_belongs(

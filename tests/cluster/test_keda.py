@@ -7,7 +7,6 @@ place. `tests/e2e/test_keda_operator.py` runs it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.fighters import Kubectl
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Scene, Stage
+from tests.e2e.scene import Scene, staged
 from tests.e2e.shapes import BAD, MODEL, Shape
 from tests.unit.install.sources import NAMESPACE
 
@@ -51,14 +49,10 @@ def kinds(fenced: ControlPlane) -> Iterator[None]:
 def scene(fenced: ControlPlane, kinds: None, tmp_path: Path) -> Iterator[Scene]:
     """A model that KEDA scales, and the operator under its own account."""
     account = fenced.service_account_kubeconfig(NAMESPACE, "lazaretto-operator")
-    with OperatorProcess(tmp_path / "operator", account), closing(RawApi(fenced.kubeconfig)) as admin:
-        stage = Stage(fenced, admin)
-        try:
-            built = stage.build(Shape(autoscaler=False))
-            built.create(SCALED)
-            yield built
-        finally:
-            stage.clear()
+    with OperatorProcess(tmp_path / "operator", account), staged(fenced) as stage:
+        built = stage.build(Shape(autoscaler=False))
+        built.create(SCALED)
+        yield built
 
 
 def _scaled(scene: Scene) -> Any:

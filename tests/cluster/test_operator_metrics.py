@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,7 @@ from tests.cluster.monitoring import Prometheus
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.process import free_ports
 from tests.cluster.waiting import until
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Scene, Stage, condition
+from tests.e2e.scene import Scene, condition, staged
 from tests.e2e.shapes import BAD, MODEL
 from tests.unit.install.sources import ALERTING, NAMESPACE
 
@@ -34,15 +32,8 @@ def scene(fenced: ControlPlane, address: str, tmp_path: Path) -> Iterator[Scene]
     """A model, and the operator that serves metrics under its own account."""
     account = fenced.service_account_kubeconfig(NAMESPACE, "lazaretto-operator")
     flags = ("--metrics-listen", address)
-    with (
-        OperatorProcess(tmp_path / "operator", account, flags=flags),
-        closing(RawApi(fenced.kubeconfig)) as admin,
-    ):
-        stage = Stage(fenced, admin)
-        try:
-            yield stage.build()
-        finally:
-            stage.clear()
+    with OperatorProcess(tmp_path / "operator", account, flags=flags), staged(fenced) as stage:
+        yield stage.build()
 
 
 def test_break_glass_raises_an_alert(scene: Scene, fenced: ControlPlane, address: str, tmp_path: Path) -> None:

@@ -7,17 +7,16 @@ credentials and, where a test says so, the timing are replaced.
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import yaml
 
+from tests.cluster.background import BackgroundServer
 from tests.cluster.monitoring import Alertmanager
 from tests.cluster.receiver import ReceiverProcess
 from tests.e2e.shapes import BAD, GOOD, MODEL
@@ -28,23 +27,21 @@ TOKEN = "one-long-secret-of-alertmanager"
 _ANSWERS_PER_SECOND = 100
 
 
-class Guardrail:
+class Guardrail(BackgroundServer):
     """An exporter that counts the verdicts of an output guardrail; a tenth violate it once `leaking` is set."""
 
     def __init__(self, namespace: str) -> None:
         """Counts for the demo's model in a namespace."""
         handler = type("Handler", (_Metrics,), {"guardrail": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), handler))
         self._namespace = namespace
         self._begun = time.monotonic()
         self._leaking: float | None = None
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def address(self) -> str:
         """Where Prometheus finds it."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
+        return f"127.0.0.1:{self.port}"
 
     def leak(self) -> None:
         """From now on a tenth of the bad revision's answers violates the guardrail."""
@@ -61,18 +58,6 @@ class Guardrail:
             f'direction="output",verdict="{verdict}"}} {count}\n'
             for revision, verdict, count in counts
         )
-
-    def __enter__(self) -> Self:
-        """Starts to serve."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Ends."""
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class _Metrics(BaseHTTPRequestHandler):

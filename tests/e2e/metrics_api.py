@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
+from tests.cluster.background import BackgroundServer
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.pki import CertificateAuthority
 from tests.cluster.waiting import until
@@ -24,27 +24,25 @@ _API = "v1beta1.external.metrics.k8s.io"
 _SERVICE = {"namespace": "kube-system", "name": "metrics-of-the-tests"}
 
 
-class MetricsApi:
+class MetricsApi(BackgroundServer):
     """See the module's text. `values` are by namespace, 0 where none is set."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self.values: dict[str, int] = {}
         self._plane = plane
         handler = type("Handler", (_Answers,), {"values": self.values})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), handler))
         pair = CertificateAuthority(plane.layout.pki).serving("metrics", dns_names=["localhost"], addresses=[])
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(pair.certificate, pair.key)
         self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        super().__enter__()
         name = {"type": "ExternalName", "externalName": "localhost"}
         group, version = _VERSION.split("/")
         registration = {
-            "service": {**_SERVICE, "port": self._server.server_address[1]},
+            "service": {**_SERVICE, "port": self.port},
             "group": group,
             "version": version,
             "insecureSkipTLSVerify": True,
@@ -63,8 +61,7 @@ class MetricsApi:
     ) -> None:
         self._plane.kubectl("delete", "apiservice", _API)
         self._plane.kubectl("delete", "service", _SERVICE["name"], "-n", _SERVICE["namespace"])
-        self._server.shutdown()
-        self._server.server_close()
+        super().__exit__(kind, error, trace)
 
     def _served(self) -> bool:
         return METRIC in self._plane.kubectl("get", "--raw", f"/apis/{_VERSION}/namespaces/default/{METRIC}")

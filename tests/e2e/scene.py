@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import Any
 
 from lazaretto.domain.approvals import RELEASING
@@ -220,6 +221,17 @@ class Stage:
         # Pods are refused until the namespace has its ServiceAccount.
         account = {"namespace": scene.namespace, "name": "default"}
         until(lambda: self.admin.find("serviceaccounts", **account), what="the default ServiceAccount")
+
+
+@contextmanager
+def staged(plane: ControlPlane) -> Iterator[Stage]:
+    """A stage for as long as the `with` lasts, as the administrator of the control plane."""
+    with closing(RawApi(plane.kubeconfig)) as admin:
+        stage = Stage(plane, admin)
+        try:
+            yield stage
+        finally:
+            stage.clear()
 
 
 def opt_in(scene: Scene, role: str = "lazaretto-actor") -> None:

@@ -14,16 +14,14 @@ import pytest
 
 from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
-from tests.e2e.journal import assert_one_base
-from tests.e2e.ledger import Ledger, named
+from tests.e2e.journal import assert_one_base, assert_written
+from tests.e2e.ledger import Ledger
 from tests.e2e.moments import Moment, killed_at
 from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
-
-TOUCHED = {"deployments/scale": BAD, "httproutes": MODEL, "horizontalpodautoscalers": BAD}
 
 
 ROUTE = f"/httproutes/{MODEL}"
@@ -100,7 +98,7 @@ def test_operator_killed_when(
         scene.contained()
         held = {"weights": scene.weights(), "replicas": scene.replicas()}
         assert held == {"weights": {GOOD: 100, BAD: 0}, "replicas": 0}
-        _assert_written(ledger, 1)
+        assert_written(ledger, 1)
         if not containing:
             killed_at(moment, operator, proxy, lambda: _approve(scene))
             operator.start()
@@ -109,7 +107,7 @@ def test_operator_killed_when(
         released = scene.await_state("Released")
         watcher.first("containments", bool, event="DELETED")
     assert scene.specs() == before
-    _assert_written(ledger, 2)
+    assert_written(ledger, 2)
     assert_one_base(watcher)
     assert not ledger.excess(OPERATOR)
     keys = Counter(entry["key"] for entry in released["status"]["timeline"])
@@ -119,10 +117,3 @@ def test_operator_killed_when(
 def _approve(scene: Scene) -> None:
     scene.decide("alice", "ApproveRelease")
     scene.decide("bob", "ApproveRelease")
-
-
-def _assert_written(ledger: Ledger, times: int) -> None:
-    """Every object was written that often: once to contain it, and once to release it."""
-    ledger.settled()
-    counts = Counter((named(r).removeprefix("patch "), r.name) for r in ledger.targets())
-    assert counts == dict.fromkeys(TOUCHED.items(), times)

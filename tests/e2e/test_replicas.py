@@ -20,7 +20,7 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.conftest import SYSTEM
-from tests.e2e.journal import assert_one_base
+from tests.e2e.journal import assert_one_base, assert_written
 from tests.e2e.ledger import Ledger, named
 from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import OPERATOR, Scene, Stage
@@ -33,7 +33,6 @@ pytestmark = pytest.mark.cluster
 LEASE_SECONDS = 6
 STORIES = ("ended", "killed", "split", "suspended")
 LONG_REST = 60.0
-TOUCHED = {"deployments/scale": BAD, "httproutes": MODEL, "horizontalpodautoscalers": BAD}
 
 
 class Replicas:
@@ -110,13 +109,6 @@ def replicas(
         operator.start()
 
 
-def written(ledger: Ledger, times: int) -> None:
-    """Every target was written that often."""
-    ledger.settled()
-    counts = Counter((named(r).removeprefix("patch "), r.name) for r in ledger.targets())
-    assert counts == dict.fromkeys(TOUCHED.items(), times)
-
-
 def test_the_other_takes_over_at_once_from_one_that_ends_and_after_the_lease_from_one_that_is_killed(
     scenes: dict[str, Scene], replicas: Replicas, audit: AuditLog
 ) -> None:
@@ -143,7 +135,7 @@ def test_the_other_takes_over_at_once_from_one_that_ends_and_after_the_lease_fro
     killed.contained()
     print(f"kill -9: another one leads after {took:.2f} s, with a lease of {LEASE_SECONDS} s")
     for ledger in ledgers:
-        written(ledger, 1)
+        assert_written(ledger, 1)
         assert not ledger.excess(OPERATOR)
 
 
@@ -203,7 +195,7 @@ def test_a_leader_that_was_suspended_does_no_harm_when_it_goes_on(
         # It has looked at the Lease, and so knows.
         until(lambda: "first leads no more" in first.log.read_text(), what="the first one gives way")
         assert (scene.replicas(), scene.weights()) == (0, {GOOD: 100, BAD: 0})
-        written(ledger, 1)
+        assert_written(ledger, 1)
         late = [r for r in audit.since(mark, users=[OPERATOR], namespace=SYSTEM) if r.verb == "patch"]
         assert {r.code for r in late if r.resource == "leases"} <= {200, 409, 422}
         second.stop()
@@ -211,7 +203,7 @@ def test_a_leader_that_was_suspended_does_no_harm_when_it_goes_on(
         scene.release()
         watcher.first("containments", bool, event="DELETED")
     assert scene.specs() == before
-    written(ledger, 2)
+    assert_written(ledger, 2)
     assert_one_base(watcher)
     assert not ledger.excess(OPERATOR)
 

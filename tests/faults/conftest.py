@@ -13,8 +13,7 @@ from tests.cluster.access import ClusterAccess
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operator import OperatorProcess
 from tests.e2e.conftest import SYSTEM
-from tests.e2e.raw_api import RawApi
-from tests.e2e.scene import Stage
+from tests.e2e.scene import Stage, staged
 from tests.faults.proxy import Proxy
 from tests.faults.story import Place
 from tests.faults.table import Line
@@ -40,11 +39,8 @@ def place(
 @pytest.fixture(scope="package")
 def stage(control_plane: ControlPlane, place: Place) -> Iterator[Stage]:
     """Builds scenes; the operator runs."""
-    api = RawApi(control_plane.kubeconfig)
-    built = Stage(control_plane, api)
-    yield built
-    built.clear()
-    api.close()
+    with staged(control_plane) as built:
+        yield built
 
 
 @pytest.fixture(scope="package")

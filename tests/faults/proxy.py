@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
+from tests.cluster.background import BackgroundServer
 from tests.faults.faults import CACHED, WATCH, Answer, Fault
 
 F = TypeVar("F", bound=Fault)
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "keep-alive"})
 
 
-class Proxy:
+class Proxy(BackgroundServer):
     """One proxy; see the module's text."""
 
     def __init__(self, kubeconfig: Path, target: Path) -> None:
@@ -38,11 +37,10 @@ class Proxy:
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._address = (upstream.hostname or "", upstream.port or 443)
         self._tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        self._server = _Server(("127.0.0.1", 0), handler)
-        cluster["server"] = f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(_Server(("127.0.0.1", 0), handler))
+        cluster["server"] = f"http://127.0.0.1:{self.port}"
         target.write_text(json.dumps(document))
         target.chmod(0o600)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def connect(self) -> HTTPSConnection:
         """A new connection to the API server."""
@@ -58,21 +56,8 @@ class Proxy:
             self.faults = [each for each in self.faults if each is not fault]
             fault.end()
 
-    def __enter__(self) -> Self:
-        """Starts to serve."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Ends."""
-        self._server.shutdown()
-        self._server.server_close()
-
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
