@@ -35,9 +35,10 @@ def test_every_kind_is_found_again_under_its_namespace_and_name(kind: type[Resou
     made["metadata"]["namespace"] = SHOP
     stored = store.put(kind, made)
     assert stored is not None
-    assert store.get(kind, SHOP, made["metadata"]["name"]) is stored
+    assert store.get(kind, SHOP, made["metadata"]["name"]) == stored
     assert store.get(kind, "elsewhere", made["metadata"]["name"]) is None
-    assert list(store.all(kind)) == list(store.all(kind, SHOP)) == [stored]
+    names = [found.metadata.name for each in (store.all(kind), store.all(kind, SHOP)) for found in each]
+    assert names == [stored.metadata.name] * 2
     assert not list(store.all(kind, "elsewhere"))
     assert all(not list(store.all(other)) for other in KINDS if other is not kind)
 
@@ -140,6 +141,39 @@ def test_what_has_not_even_a_name_is_unreadable(broken: dict[str, Any]) -> None:
     store = Store()
     assert store.put(AIIncident, broken) is None
     assert list(store.unreadable) == [("AIIncident", "", "")]
+
+
+def _ended(version: int, *, entries: int = 3) -> dict[str, Any]:
+    moment = "2026-01-02T05:00:00.000000Z"
+    timeline = [
+        {"seq": n + 1, "key": f"k{n}", "at": moment, "type": "Acted", "message": f"{n}", "hash": "a" * 64}
+        for n in range(entries)
+    ]
+    return {**body(version), "status": {"times": {"closedAt": moment}, "timeline": timeline, "timelineCount": entries}}
+
+
+def test_an_incident_that_has_ended_is_whole_when_it_is_asked_for_and_small_among_others() -> None:
+    store = Store()
+    put = store.put(AIIncident, _ended(7))
+    assert put == AIIncident.read(_ended(7)) == store.get(AIIncident, SHOP, "chat-1")
+    assert store.put(AIIncident, _ended(7)) == put
+    assert store.put(AIIncident, _ended(6, entries=1)) == put
+    for (found,) in (list(store.all(AIIncident)), store.incidents_of(SHOP, "chat")):
+        assert found.status.timeline == []
+        assert found.status.timeline_count == 3
+    assert store.put(AIIncident, _ended(8, entries=4)) == store.get(AIIncident, SHOP, "chat-1")
+    assert len(store.get(AIIncident, SHOP, "chat-1").status.timeline) == 4  # type: ignore[union-attr]  # it was put
+
+
+def test_one_that_is_open_again_is_whole_everywhere() -> None:
+    store = Store()
+    store.put(AIIncident, _ended(7))
+    store.put(AIIncident, {**_ended(8), "status": {"timeline": _ended(8)["status"]["timeline"]}})
+    (found,) = store.all(AIIncident)
+    assert len(found.status.timeline) == 3
+    store.drop(AIIncident, SHOP, "chat-1", uid="a")
+    store.put(AIIncident, {**body(1, uid="b"), "status": {"times": {"closedAt": "2026-01-02T05:00:00.000000Z"}}})
+    assert store.get(AIIncident, SHOP, "chat-1").status.timeline == []  # type: ignore[union-attr]  # it was put
 
 
 def test_incidents_and_revisions_of_a_model_come_by_name() -> None:

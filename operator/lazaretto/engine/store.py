@@ -24,6 +24,7 @@ from lazaretto.api import (
     ResponsePolicy,
 )
 from lazaretto.api.containment import Hold
+from lazaretto.engine.archive import Archive
 from lazaretto.engine.ledger import Ledger
 
 REMEMBERED = 10_000
@@ -60,6 +61,7 @@ class Store:
         """Namespaces in which nothing may be done, each with the reason."""
         self._incidents: dict[Key, dict[str, AIIncident]] = {}
         """By what they are about, then by name: a namespace may have thousands that a pass does not care for."""
+        self._archive = Archive()
         self._deleted: dict[str, None] = {}
         """Uids of objects that are known to be gone, oldest first."""
 
@@ -67,9 +69,9 @@ class Store:
         """Take in an object unless a newer copy is known or it is gone for good; None if it cannot be read."""
         metadata = body.get("metadata") or {}
         namespace, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
-        known = self.get(kind, namespace, name)
+        known = self._kept(kind, namespace, name)
         if known is not None and _same(known, metadata):
-            return known
+            return self._whole(known)
         try:
             new = kind.read(body)
         except ValidationError as error:
@@ -80,16 +82,16 @@ class Store:
             return None
         self.unreadable.pop((kind.facts.kind, namespace, name), None)
         if known is not None and known.metadata.uid == new.metadata.uid and _older(new, known):
-            return known
+            return self._whole(known)
         if new.metadata.uid in self._deleted:
             # A watch that lags behind our own deletion: what it tells must not be acted upon.
             return new
         if isinstance(known, AIIncident):
             self._unfile(known)
-        self._objects[kind].setdefault(namespace, {})[name] = new
         if isinstance(new, AIIncident):
-            self._incidents.setdefault(key_of(new), {})[name] = new
-            self.ledger.note(new)
+            self._file(new)
+        else:
+            self._objects[kind].setdefault(namespace, {})[name] = new
         return new
 
     def drop(self, kind: type[R], namespace: str, name: str, *, uid: str = "") -> None:
@@ -98,13 +100,17 @@ class Store:
             self._deleted[uid] = None
             if len(self._deleted) > REMEMBERED:
                 del self._deleted[next(iter(self._deleted))]
-        known = self.get(kind, namespace, name)
+        known = self._kept(kind, namespace, name)
         if known is not None and (not uid or known.metadata.uid == uid):
             self._remove(kind, namespace, name)
         self.unreadable.pop((kind.facts.kind, namespace, name), None)
 
     def get(self, kind: type[R], namespace: str, name: str) -> R | None:
         """The copy of one object."""
+        known = self._kept(kind, namespace, name)
+        return self._whole(known) if known is not None else None
+
+    def _kept(self, kind: type[R], namespace: str, name: str) -> R | None:
         return self._objects[kind].get(namespace, {}).get(name)  # type: ignore[return-value]  # stored under its kind
 
     def _remove(self, kind: type[Resource], namespace: str, name: str) -> None:
@@ -116,20 +122,31 @@ class Store:
         if not place:
             self._objects[kind].pop(namespace, None)
 
+    def _whole(self, kept: R) -> R:
+        return self._archive.whole(kept) if isinstance(kept, AIIncident) else kept  # type: ignore[return-value]  # an R
+
+    def _file(self, incident: AIIncident) -> None:
+        kept = self._archive.laid_away(incident)
+        namespace, name = incident.metadata.namespace, incident.metadata.name
+        self._objects[AIIncident].setdefault(namespace, {})[name] = kept
+        self._incidents.setdefault(key_of(incident), {})[name] = kept
+        self.ledger.note(incident)
+
     def _unfile(self, incident: AIIncident) -> None:
+        self._archive.forget(incident)
         filed = self._incidents.get(key_of(incident), {})
         filed.pop(incident.metadata.name, None)
         if not filed:
             self._incidents.pop(key_of(incident), None)
 
     def all(self, kind: type[R], namespace: str | None = None) -> Iterator[R]:
-        """All copies of a kind, or those of one namespace."""
+        """All copies of a kind, or those of one namespace; incidents that have ended without their timelines."""
         places = self._objects[kind]
         found = [*places.values()] if namespace is None else [places.get(namespace, {})]
         yield from [obj for place in found for obj in place.values()]  # type: ignore[misc]  # stored under its kind
 
     def incidents_of(self, namespace: str, model: str) -> list[AIIncident]:
-        """Incidents that target a model, by name."""
+        """Incidents that target a model, by name; those that have ended without their timelines."""
         found = self._incidents.get((namespace, model), {})
         return [found[name] for name in sorted(found)]
 
