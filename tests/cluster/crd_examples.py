@@ -98,6 +98,13 @@ RESTORED: Spec = {
     "restored": ["u2"],
 }
 REACHING: Spec = {"model": "chat", "holds": [{**HOLD, "reach": REACH}]}
+ROLLBACK: Spec = {
+    "workload": {"kind": "Deployment", "name": "chat", "uid": "u1"},
+    "revision": "chat-good",
+    "identity": "a" * 64,
+    "doneAt": NOON,
+}
+ROLLING_BACK: Spec = {"model": "chat", "holds": [{**HOLD, "rollback": ROLLBACK}]}
 LET_GO: Spec = {
     "model": "chat",
     "targets": [{**TARGET, "fields": [FIELD, {"path": "spec.paused"}], "restored": ["spec.paused"]}],
@@ -281,6 +288,31 @@ CONTAINMENT_EXAMPLES = (
         spec=REACHING,
         accepted=({"holds.0.reach.lost": "its template was changed"},),
         refused=({"holds.0.reach.identity": "b" * 64},),
+    ),
+    RuleExample(
+        kind=Containment,
+        message="what is rolled back, and to what, never changes",
+        spec=ROLLING_BACK,
+        accepted=({"holds.0.compromised.0.rolledBack": True}, {"holds": []}),
+        refused=(
+            {"holds.0.rollback.identity": "b" * 64},
+            {"holds.0.rollback.revision": "chat-other"},
+            {"holds.0.rollback.workload.uid": "u2"},
+        ),
+    ),
+    RuleExample(
+        kind=Containment,
+        message="a template is rolled back once, and that is not forgotten",
+        spec=ROLLING_BACK,
+        accepted=({"holds.0.releasing": True},),
+        refused=({"holds.0.rollback.doneAt": ABSENT},),
+    ),
+    RuleExample(
+        kind=Containment,
+        message="a rollback is not forgotten while the hold stands",
+        spec=ROLLING_BACK,
+        accepted=({"holds.0.releasing": True}, {"holds": []}),
+        refused=({"holds.0.rollback": ABSENT},),
     ),
     RuleExample(
         kind=Containment,

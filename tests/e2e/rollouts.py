@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+import json
+from dataclasses import replace
 from typing import Any
 
 from lazaretto.domain.copy_of_record import copy_name
 from lazaretto.domain.identity import identity_of, revision_name
+from lazaretto.domain.recorded_template import plain
 from tests.cluster.waiting import until
 from tests.e2e.raw_api import Object
 from tests.e2e.scene import Scene, condition
@@ -117,3 +120,36 @@ def degraded(scene: Scene) -> str:
 
     text: str = until(found, what="the containment says what is wrong")
     return text
+
+
+ROLLING_BACK = replace(
+    SHAPE,
+    copying=False,
+    rolling_back=True,
+    policies={"p": policy("Automatic", onNoKnownGood="Hold", knownGood={"soak": SOAK}, reach={"rollback": True})},
+)
+"""The same, where the policy prefers a rollback in place."""
+
+
+def current_template(scene: Scene) -> Object:
+    """The Deployment's template as it is stored."""
+    found: Object = scene.read("deployments", BAD)["spec"]["template"]
+    return found
+
+
+def serves_rolled_back(scene: Scene, record: Record) -> None:
+    """Waits until the Deployment was rolled back to the record and serves again, and everything says so."""
+    until(
+        lambda: plain(current_template(scene)) == json.loads(record.status()["recorded"]["template"]),
+        what="the template is the recorded one",
+    )
+    told = f"Deployment/{BAD} serves"
+    until(
+        lambda: condition(scene.incident(), "TrafficShifted").get("message", "").startswith(told),
+        what="it serves again",
+    )
+    found = scene.contained()
+    assert found["status"]["containment"]["knownGood"] == record.name
+    (hold,) = scene.read("containments", MODEL)["spec"]["holds"]
+    assert hold["rollback"]["doneAt"]
+    assert [w["rolledBack"] for w in hold["compromised"]] == [True]

@@ -218,6 +218,8 @@ class Stage:
             opt_in(scene, "lazaretto-isolation")
         if shape.copying:
             opt_in(scene, "lazaretto-copies")
+        if shape.rolling_back:
+            opt_in(scene, "lazaretto-rollback")
         # Pods are refused until the namespace has its ServiceAccount.
         account = {"namespace": scene.namespace, "name": "default"}
         until(lambda: self.admin.find("serviceaccounts", **account), what="the default ServiceAccount")

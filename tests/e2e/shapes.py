@@ -42,6 +42,7 @@ class Shape:
         fenced: Whether the API server refuses what would undo a containment.
         isolating: Whether policies isolate compromised pods, keep one of them, and the ends of logs.
         copying: Whether the operator may make copies of revisions that no workload runs.
+        rolling_back: Whether it may roll templates back.
         standby: Whether the good revision is at zero replicas.
         pool: Name of the only node that both revisions run on, each pod with one of its accelerators; "" for any
             node, and no accelerators.
@@ -61,6 +62,7 @@ class Shape:
     fenced: bool = True
     isolating: bool = False
     copying: bool = False
+    rolling_back: bool = False
     standby: bool = False
     pool: str = ""
     size: int = 3

@@ -63,6 +63,9 @@ class CompromisedWorkload(WorkloadIdentity):
     """Labels by which it owns its pods. Empty when the known-good revision's pods carry all of them as well."""
     pod_labels: LabelMap = {}
     """Labels of its pods when the hold began: a Service that selects some of them, and nothing else, leads there."""
+    rolled_back: bool = False
+    """Whether its template was rolled back and is still that of a known-good revision: then all that is held of it is
+    its template."""
 
 
 class EvidencePod(ApiModel):
@@ -99,6 +102,29 @@ class WorkloadCopy(PlannedCopy):
     """Absent until it was made."""
 
 
+class Rollback(ApiModel):
+    """The compromised Deployment that gets the template of a known-good revision, in the place of its own."""
+
+    rules = (
+        Rule(
+            "self.workload == oldSelf.workload && self.revision == oldSelf.revision && self.identity == oldSelf.identity",
+            "what is rolled back, and to what, never changes",
+        ),
+        Rule("!has(oldSelf.doneAt) || has(self.doneAt)", "a template is rolled back once, and that is not forgotten"),
+    )
+
+    workload: WorkloadIdentity
+    revision: Name
+    """The ModelRevision whose recorded template it gets."""
+    identity: Digest
+    """What its pods must load and run."""
+    done_at: Timestamp | None = None
+    """When the API server was seen to have stored the template. It is written once: whoever changes it after that has the
+    workload held again, and nothing more is done without a person."""
+    deadline: Duration = "10m"
+    """Time that it has from then on to be in service."""
+
+
 class Hold(ApiModel):
     """One open incident's constraint on the model."""
 
@@ -113,6 +139,7 @@ class Hold(ApiModel):
             "the time for which an approval counts only gets shorter",
         ),
         Rule("!has(oldSelf.reach) || has(self.reach)", "what is known of a cut is not forgotten while the hold stands"),
+        Rule("!has(oldSelf.rollback) || has(self.rollback)", "a rollback is not forgotten while the hold stands"),
     )
 
     incident: Name
@@ -125,6 +152,8 @@ class Hold(ApiModel):
     """Where traffic goes."""
     awaits: PlannedCopy | None = None
     """The copy that traffic goes to as soon as it is ready, for lack of a workload that runs a known-good revision."""
+    rollback: Rollback | None = None
+    """The rollback in place by which the model comes to serve again, for lack of a workload that runs a known-good revision."""
     reach: Reach | None = None
     """How the known-good workload is brought up, if it was not ready when the hold began."""
     fallback: ServiceReference | None = None
@@ -150,6 +179,11 @@ class Hold(ApiModel):
     """For how long an approval counts: the shortest that was ever asked for."""
     releasing: bool = False
     """True once the release was approved: it constrains nothing any more, and goes when all is restored."""
+
+    @property
+    def condemned(self) -> list[CompromisedWorkload]:
+        """Compromised workloads that still run what is compromised, or would."""
+        return [w for w in self.compromised if not w.rolled_back]
 
 
 class JournalField(ApiModel):

@@ -110,6 +110,8 @@ class ProtectedModelStatus(ApiModel):
     """Revisions of the model that no workload runs."""
     may_copy: bool = False
     """Whether the operator may make copies in this namespace: the ClusterRole `lazaretto-copies` is bound there."""
+    may_roll_back: bool = False
+    """Whether the operator may roll templates back in this namespace: the ClusterRole `lazaretto-rollback` is bound there."""
     known_good: Annotated[str, Field(max_length=253)] = ""
     """ModelRevision that an incident of the most severe kind would fall back to now."""
     policy: Annotated[str, Field(max_length=253)] = ""

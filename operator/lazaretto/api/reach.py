@@ -28,6 +28,9 @@ class ReachRule(ApiModel):
     deadline: Duration = "10m"
     """How long either plan may take. A warm-up that is late becomes a cut; a cut that is late stays contained, says
     ShiftFailed, and moves traffic whenever the known-good revision is ready after all."""
+    rollback: bool = False
+    """Where no workload runs a known-good revision any more: whether the one compromised Deployment is given back the
+    template that was recorded, instead of a copy beside it. Takes the ClusterRole `lazaretto-rollback`."""
 
 
 class Reach(ApiModel):

@@ -9,6 +9,7 @@ from lazaretto.api import reasons
 from lazaretto.api.modelrevision import ModelRevision
 from lazaretto.domain.digests import Content, content_of
 from lazaretto.domain.known_good import Candidate, KnownGoodCriteria, judge, rank
+from lazaretto.domain.rollback import unfit
 from lazaretto.domain.scene import Workload
 
 
@@ -134,10 +135,19 @@ def _settle(
     jury = replace(jury, revoked={*jury.revoked, *same}).condemning(w for w in workloads if w.uid in bad)
     good, refused = jury.judge(w for w in workloads if w.uid not in bad)
     if not good:
-        good, unfit = jury.judge(records)
-        refused += unfit
+        good, rejected = jury.judge(records)
+        good, misfits = _fitting(good, compromised, may_copy=jury.criteria.may_copy)
+        refused += [*rejected, *misfits]
     message = compromised_message(w.ref for w in compromised)
     return Diagnosis(compromised, good[0] if good else None, tuple(refused), reasons.RESOLVED, message)
+
+
+def _fitting(
+    good: Sequence[Candidate], compromised: Sequence[Workload], *, may_copy: bool
+) -> tuple[list[Candidate], list[Candidate]]:
+    """Those that the compromised workload can be rolled back to, where no copies may be made, and the others."""
+    told = [replace(c, refused="" if may_copy else unfit(c.revision, compromised=compromised)) for c in good]
+    return [c for c in told if not c.refused], [replace(c, reason="") for c in told if c.refused]
 
 
 def compromised_message(refs: Iterable[str]) -> str:

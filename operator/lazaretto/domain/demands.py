@@ -8,6 +8,7 @@ from typing import Final
 from lazaretto.api.containment import Containment, Hold
 from lazaretto.api.responsepolicy import ResponsePolicy
 from lazaretto.domain.reach import cut_off, may_serve, raises, stopped
+from lazaretto.domain.rollback import is_as_rolled_back
 from lazaretto.domain.scene import Demand, Raise, Workload, union
 
 ARGO_CD: Final = "argoproj.io"
@@ -51,7 +52,8 @@ def out_of_sight(hold: Hold, *, workloads: Sequence[Workload]) -> tuple[str, ...
 def _single(hold: Hold, workloads: Sequence[Workload]) -> Demand:
     uids = {w.uid for w in hold.compromised}
     names = {(w.kind, w.name) for w in hold.compromised}
-    bad = tuple(w for w in workloads if w.uid in uids or (w.kind, w.name) in names)
+    spared = _spared(hold, workloads)
+    bad = tuple(w for w in workloads if (w.uid in uids or (w.kind, w.name) in names) and w not in spared)
     good_uid = hold.known_good.workload.uid if hold.known_good else ""
     good = next((w for w in workloads if w.uid == good_uid), None)
     stops, cut, moved = hold.scale_to_zero, hold.shift_traffic, hold.shift_traffic
@@ -69,4 +71,12 @@ def _single(hold: Hold, workloads: Sequence[Workload]) -> Demand:
         pause_gitops=hold.pause_gitops,
         tolerated=bad if hold.scale_to_zero and not stops else (),
         raised=raised,
+        rolled_back=spared,
     )
+
+
+def _spared(hold: Hold, workloads: Sequence[Workload]) -> tuple[Workload, ...]:
+    """Compromised workloads that run what they were rolled back to, by the journal and by what they are now."""
+    marked = {w.uid for w in hold.compromised if w.rolled_back}
+    rollback = hold.rollback
+    return tuple(w for w in workloads if rollback and w.uid in marked and is_as_rolled_back(w, rollback))

@@ -56,6 +56,8 @@ class KnownGoodCriteria:
     """When the compromise is said to have begun."""
     may_copy: bool = False
     """Whether a copy may be made of what no workload runs any more."""
+    rolls_back: bool = False
+    """Whether the compromised workload may be given the template of what no workload runs any more."""
 
 
 def criteria_of(
@@ -65,6 +67,7 @@ def criteria_of(
     category: Category = "Unknown",
     began: datetime | None = None,
     reach: ReachRule | None = None,
+    rolls_back: bool = False,
 ) -> KnownGoodCriteria:
     """What the policy's rules, the model's owner and an incident of `category` ask for together."""
     return KnownGoodCriteria(
@@ -76,6 +79,7 @@ def criteria_of(
         uncured=category if category in NO_CURE and not rule.any_category else "",
         began=began,
         may_copy=model.status.may_copy,
+        rolls_back=rolls_back,
     )
 
 
@@ -140,14 +144,16 @@ def _in_service(candidacy: _Candidacy) -> str:
 
 
 def _copied(candidacy: _Candidacy) -> str:
-    """Why no copy is made of what no workload runs: its pods would be new, and load what is named by then."""
-    if not candidacy.criteria.may_copy:
+    """Why what no workload runs is not brought back: its pods would be new, and load what is named by then."""
+    if not (candidacy.criteria.may_copy or candidacy.criteria.rolls_back):
         return f"no workload runs it, and no copy may be made: {ROLE}"
     if candidacy.criteria.running_only:
         return "no workload runs it, and the policy's reach.plan is RunningOnly"
     unpinned = candidacy.workload.unpinned
     return (
-        f"no workload runs it, and {unpinned[0]} names no digest or commit: a copy may load another" if unpinned else ""
+        f"no workload runs it, and {unpinned[0]} names no digest or commit: its pods may load another"
+        if unpinned
+        else ""
     )
 
 

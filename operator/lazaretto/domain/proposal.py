@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from lazaretto.api import reasons
-from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood, PlannedCopy
+from lazaretto.api.containment import MOST_IMAGES, MOST_WORKLOADS, Hold, KnownGood, PlannedCopy, Rollback
 from lazaretto.api.reach import Reach
 from lazaretto.api.responsepolicy import ResponsePolicy
 from lazaretto.api.taxonomy import Severity
@@ -15,6 +15,7 @@ from lazaretto.domain.case import Case
 from lazaretto.domain.compromise import Diagnosis
 from lazaretto.domain.known_good import Candidate
 from lazaretto.domain.reach import begin, enough
+from lazaretto.domain.rollback import rolls_back, unfit
 from lazaretto.domain.scene import Workload
 
 
@@ -55,6 +56,8 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         # What answers until it is ready; the policy did not ask for an outage.
         fallback = case.model.spec.fallback
     bad = {w.identity for w in diagnosis.compromised}
+    rollback = _rollback(case, policy, diagnosis)
+    copies = copied is not None and rollback is None and policy.spec.actions.shift_traffic
     hold = Hold(
         incident=case.incident.metadata.name,
         incident_uid=case.incident.metadata.uid,
@@ -63,7 +66,8 @@ def propose(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, terms: 
         known_good=KnownGood(revision=good.revision.metadata.name, workload=good.workload.identified)
         if good and good.revision and not copied
         else None,
-        awaits=planned(copied, bad=diagnosis.compromised) if copied and policy.spec.actions.shift_traffic else None,
+        awaits=planned(copied, bad=diagnosis.compromised) if copied and copies else None,
+        rollback=rollback,
         reach=reach,
         fallback=fallback,
         blocked_images=_blocked(diagnosis) if policy.spec.actions.block_images else [],
@@ -84,6 +88,21 @@ def planned(copied: Candidate, *, bad: Sequence[Workload]) -> PlannedCopy:
     workload, revision = copied.workload, copied.revision.metadata.name
     replicas = enough(bad, good=workload)
     return PlannedCopy(name=workload.name, revision=revision, identity=workload.identity, replicas=replicas)
+
+
+def _rollback(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis) -> Rollback | None:
+    """The compromised workload's way back to what was recorded of it, where the policy prefers that to a copy."""
+    good = diagnosis.known_good
+    if case.model is None or good is None or good.revision is None or good.workload.exists:
+        return None
+    if not rolls_back(policy, model=case.model) or unfit(good.revision, compromised=diagnosis.compromised):
+        return None
+    return Rollback(
+        workload=diagnosis.compromised[0].identified,
+        revision=good.revision.metadata.name,
+        identity=good.workload.identity,
+        deadline=policy.spec.reach.deadline,
+    )
 
 
 def _reach(case: Case, policy: ResponsePolicy, diagnosis: Diagnosis, *, severity: Severity) -> Reach | None:
@@ -129,6 +148,8 @@ def _traffic(hold: Hold, *, bad: str, why_not: str) -> list[str]:
         return [_reaching(hold.reach, bad=bad, good=hold.known_good)]
     if hold.shift_traffic and hold.known_good:
         return [f"move traffic from {bad} to {hold.known_good.workload.name} ({hold.known_good.revision})"]
+    if hold.rollback:
+        return [f"cut traffic to {bad}, and roll its template back to the record {hold.rollback.revision}"]
     if hold.awaits:
         return [f"cut traffic to {bad} and make {_copy_text(hold.awaits)}"]
     if hold.shift_traffic and hold.fallback:

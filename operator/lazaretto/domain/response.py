@@ -26,6 +26,7 @@ from lazaretto.domain.known_good import criteria_of
 from lazaretto.domain.limits import Question, Stop, stop
 from lazaretto.domain.policy import PolicyChoice, choose_policy
 from lazaretto.domain.proposal import propose
+from lazaretto.domain.rollback import redeemed, rolls_back
 from lazaretto.domain.severity import Assessment, assess, merge_floors
 
 
@@ -122,6 +123,7 @@ def _held(case: Case, hold: Hold, assessment: Assessment, choice: PolicyChoice) 
         return Verdict(Step.RELEASE, reasons.RELEASING, f"{what} {names}", assessment, choice, release, hold=hold)
     rule = choice.policy.spec.reach if choice.policy else ReachRule()
     hold = led_to_copy(hold, rule, copies=case.copies, workloads=case.workloads, now=case.now)
+    hold = redeemed(hold, workloads=case.workloads)
     growth = grown(
         hold.model_copy(update=asdict(release.terms)),
         workloads=case.workloads,
@@ -223,6 +225,11 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
         revoked=case.revoked,
         records=records_out_of_service(case.revisions, case.workloads),
         criteria=criteria_of(
-            policy.spec.known_good, model=case.model, category=spec.category, began=began, reach=policy.spec.reach
+            policy.spec.known_good,
+            model=case.model,
+            category=spec.category,
+            began=began,
+            reach=policy.spec.reach,
+            rolls_back=rolls_back(policy, model=case.model),
         ),
     )

@@ -153,6 +153,8 @@ class Demand:
     """Compromised, and served by until another is ready: not stopped yet, and not to grow."""
     raised: tuple[Raise, ...] = ()
     """Known-good workloads that are brought up; none of them compromised."""
+    rolled_back: tuple[Workload, ...] = ()
+    """Run what they were rolled back to; none of them compromised. What syncs them stays away."""
     held: frozenset[Reference] = frozenset()
     """What is held of the namespace, so far as it is planned: the owners of these can be told from others."""
 
@@ -200,8 +202,10 @@ def union(parts: Iterable[Demand]) -> Demand:
     shift = paused = False
     tolerated: dict[str, Workload] = {}
     raised: dict[str, Raise] = {}
+    rolled_back: dict[str, Workload] = {}
     for part in parts:
         tolerated |= {w.uid: w for w in part.tolerated}
+        rolled_back |= {w.uid: w for w in part.rolled_back}
         raised |= {r.workload.uid: max(r, raised.get(r.workload.uid, r), key=lambda x: x.replicas) for r in part.raised}
         compromised |= {w.uid: w for w in part.compromised}
         scaled |= {w.uid: w for w in part.scale_to_zero}
@@ -222,4 +226,5 @@ def union(parts: Iterable[Demand]) -> Demand:
         paused,
         tolerated=tuple(w for w in tolerated.values() if w.uid not in scaled),
         raised=tuple(r for r in raised.values() if r.workload.uid not in compromised),
+        rolled_back=tuple(w for w in rolled_back.values() if w.uid not in compromised),
     )

@@ -11,37 +11,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any
 
-from lazaretto.api import ModelRevision, reasons
+from lazaretto.api import reasons
 from lazaretto.api.containment import WorkloadCopy
-from lazaretto.domain.copy_of_record import ROLE, copy_body, is_as_made, is_ours, needs_of
+from lazaretto.domain.copy_of_record import ROLE, copy_body, is_as_made, is_ours
 from lazaretto.domain.copy_ready import is_wanted
 from lazaretto.domain.demands import standing
 from lazaretto.domain.evidence import Problem
 from lazaretto.domain.identity import identity_of
-from lazaretto.domain.recorded_template import template_of
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.journal import Journal
+from lazaretto.engine.recorded import LONGEST, MOST_QUOTED, RefusedError, check_identity, check_needs, recorded_template
 from lazaretto.engine.release import waiting_for
 from lazaretto.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import create, dry_run
-from lazaretto.kube.resource import CONFIG_MAPS, DEPLOYMENTS, SERVICE_ACCOUNTS, VOLUME_CLAIMS
+from lazaretto.kube.resource import DEPLOYMENTS
 from lazaretto.kube.surface import name_of, template_in, uid_of
 
 log = logging.getLogger(__name__)
 
 MANAGER = "lazaretto-copy"
-MOST_QUOTED = 256
-LONGEST = 5.0
-"""Seconds after which a pass goes on without."""
-_NEEDED = {each.kind: each for each in (CONFIG_MAPS, SERVICE_ACCOUNTS, VOLUME_CLAIMS)}
-
-
-class _RefusedError(Exception):
-    """No copy is made; the text says why."""
 
 
 class Copying:
@@ -73,7 +64,7 @@ class Copying:
         try:
             async with asyncio.timeout(LONGEST):
                 return await self._made(current, copy)
-        except _RefusedError as refusal:
+        except RefusedError as refusal:
             problem = str(refusal)
         except TimeoutError:
             problem = f"making it took longer than {LONGEST:g} s"
@@ -98,25 +89,25 @@ class Copying:
         found = _named(current, copy.name)
         if found is not None and uid_of(found) == copy.uid:
             if identity_of(template_in(found)) != copy.identity:
-                raise _RefusedError("somebody changed its template; delete it to have it made anew")
+                raise RefusedError("somebody changed its template; delete it to have it made anew")
             return False
-        template = _recorded(current, copy)
+        template = recorded_template(current, revision=copy.revision, identity=copy.identity)
         body = copy_body(copy, template, model=current.known.name, apart_from=_apart_from(current, copy))
         if found is not None and not is_ours(found, model=current.known.name):
-            raise _RefusedError("there is another of that name, and not ours: delete or rename it")
+            raise RefusedError("there is another of that name, and not ours: delete or rename it")
         if found is not None and is_as_made(found, body):
             await self._record(current, copy, found)
             return True
         if found is not None:
             await self._api.delete(DEPLOYMENTS, namespace=current.key[0], name=copy.name, uid=uid_of(found))
             return True
-        await self._check_needs(current.key[0], template)
+        await check_needs(self._api, template, namespace=current.key[0])
         rehearsal = dry_run(create(DEPLOYMENTS, body, namespace=current.key[0], manager=MANAGER))
-        _check_identity(await self._api.patch(rehearsal), copy)
+        check_identity(await self._api.patch(rehearsal), identity=copy.identity)
         stored = await self._api.create(DEPLOYMENTS, body, namespace=current.key[0], manager=MANAGER)
         try:
-            _check_identity(stored, copy)
-        except _RefusedError:
+            check_identity(stored, identity=copy.identity)
+        except RefusedError:
             await self._api.delete(DEPLOYMENTS, namespace=current.key[0], name=copy.name, uid=uid_of(stored))
             raise
         await self._record(current, copy, stored)
@@ -132,19 +123,6 @@ class Copying:
         current.journal = await self._journal.write(spec, namespace=current.key[0], current=journal)
         text = f"Deployment/{copy.name} was made at 0 replicas of the template that {copy.revision} recorded"
         current.facts.append(Fact(f"copied:{uid}", "Copied", text, object=f"Deployment/{copy.name}"))
-
-    async def _check_needs(self, namespace: str, template: Mapping[str, Any]) -> None:
-        needs = needs_of(template)
-        answers = await asyncio.gather(*(self._is_there(namespace, kind, name) for kind, name in needs))
-        if missing := [f"{kind}/{name}" for (kind, name), there in zip(needs, answers, strict=True) if not there]:
-            raise _RefusedError(f"{', '.join(missing)}, which its pods need, does not exist")
-
-    async def _is_there(self, namespace: str, kind: str, name: str) -> bool:
-        try:
-            await self._api.get(_NEEDED[kind], namespace=namespace, name=name)
-        except NotFound:
-            return False
-        return True
 
     async def _remove(self, current: Pass, copy: WorkloadCopy) -> bool:
         """Remove one that no standing hold needs, once everything else of the release is done."""
@@ -183,34 +161,8 @@ def _is_this(found: Object, copy: WorkloadCopy, current: Pass) -> bool:
     return uid_of(found) == copy.uid or is_ours(found, model=current.known.name)
 
 
-def _recorded(current: Pass, copy: WorkloadCopy) -> Mapping[str, Any]:
-    record = next((r for r in current.known.revisions if r.metadata.name == copy.revision), None)
-    if record is None or record.status.recorded is None:
-        raise _RefusedError("the record has no template any more")
-    if named := _naming(current, record):
-        raise _RefusedError(f"incident {named} names that revision")
-    template = template_of(record.status.recorded)
-    if identity_of(template) != copy.identity:
-        raise _RefusedError("what is recorded is not what was chosen")
-    return template
-
-
-def _naming(current: Pass, record: ModelRevision) -> str:
-    """An incident by which the revision is not good, if there is one."""
-    held = [h.incident for h in standing(current.triage.holds) if record.metadata.name in h.revisions]
-    return next(iter([*held, *(r.incident for r in record.status.revoked_by)]), "")
-
-
 def _apart_from(current: Pass, copy: WorkloadCopy) -> list[Mapping[str, str]]:
     """Selectors of everything else that serves the model, compromised or not."""
     selectors: list[Mapping[str, str]] = [w.selector for h in current.triage.holds for w in h.compromised]
     selectors += [w.selector for w in current.live.workloads if w.name != copy.name]
     return sorted(filter(None, selectors), key=lambda selector: sorted(selector.items()))
-
-
-def _check_identity(stored: Mapping[str, Any], copy: WorkloadCopy) -> None:
-    identity = identity_of(template_in(stored))
-    if identity != copy.identity:
-        raise _RefusedError(
-            f"admission changes what its pods would run: identity {identity[:10]} instead of {copy.identity[:10]}"
-        )

@@ -44,7 +44,7 @@ class EvidencePods:
         if any(hold.evidence_pods for hold in holds):
             self.marked = await self._pods({LABEL_QUARANTINE: self._model}, cached=cached)
         for hold in scaling:
-            for workload in hold.compromised:
+            for workload in hold.condemned:
                 self._candidates |= await self._pods(workload.selector, cached=True) if workload.selector else {}
 
     def chosen(self, holds: Sequence[Hold], *, scaling: Sequence[Hold]) -> Chosen:
@@ -54,7 +54,7 @@ class EvidencePods:
         for hold in scaling:
             pods = [pod for pod in hold.evidence_pods if pod.uid in self._candidates]
             if not hold.evidence_pods:
-                mine = [w.selector.items() for w in hold.compromised if w.selector]
+                mine = [w.selector.items() for w in hold.condemned if w.selector]
                 free = [p for uid, p in self._candidates.items() if uid not in taken and _carries(p, mine)]
                 pods = choose(free, most=hold.keep_pods)
             taken |= {pod.uid for pod in pods}

@@ -94,7 +94,7 @@ class Round:
         return [
             hold
             for hold in standing(self._holds)
-            if hold.keep_pods and any((w.kind, w.name) in written for w in hold.compromised if w.selector)
+            if hold.keep_pods and any((w.kind, w.name) in written for w in hold.condemned if w.selector)
         ]
 
     async def _run(self) -> None:

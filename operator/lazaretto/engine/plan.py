@@ -16,7 +16,7 @@ from lazaretto.domain.fields import (
     read_journal,
     restoration,
 )
-from lazaretto.domain.scene import Demand, Scene
+from lazaretto.domain.scene import Demand, Reference, Scene
 from lazaretto.engine.gather import Live, Name
 from lazaretto.errors import TooLarge
 from lazaretto.kube.annotation import is_aside
@@ -44,6 +44,11 @@ class ObjectPlan:
     def unmet(self) -> bool:
         """Whether anything that the model's containment rests on is still to be written."""
         return not all(is_aside(change.path) for change in self.changes)
+
+    @property
+    def given_back(self) -> bool:
+        """Whether nothing is held of it but what keeps others away."""
+        return all(is_aside(path) for path in self.wanted)
 
     @property
     def stage(self) -> int:
@@ -86,9 +91,11 @@ def plan(live: Live, *, scene: Scene, demand: Demand, containment: Containment |
     targets = containment.spec.targets if containment else []
     objects: list[ObjectPlan] = []
     refused: list[str] = []
+    spared = {w.uid for w in demand.rolled_back}
     for surface, found in live.objects.items():
         # What owns held objects comes after them (`gather`), and is recognised by what is held so far.
-        known = replace(demand, held=frozenset((p.surface.resource.group, *p.name) for p in objects if p.wanted))
+        held = {(p.surface.resource.group, *p.name) for p in objects if p.wanted}
+        known = replace(demand, held=frozenset(held | _references(live, spared)))
         for obj in found:
             try:
                 made = plan_object(surface, obj, scene=scene, demand=known, target=find_target(targets, uid_of(obj)))
@@ -98,6 +105,18 @@ def plan(live: Live, *, scene: Scene, demand: Demand, containment: Containment |
             objects += [made] if made else []
     kept, excess = _bounded(objects, room=MOST_TARGETS - len(targets), journalled={t.uid for t in targets})
     return Plans(kept, (*refused, *excess))
+
+
+def _references(live: Live, uids: Collection[str]) -> set[Reference]:
+    """What tells these objects' owners from others."""
+    if not uids:
+        return set()
+    return {
+        (surface.resource.group, surface.resource.kind, name_of(obj))
+        for surface, objects in live.objects.items()
+        for obj in objects
+        if uid_of(obj) in uids
+    }
 
 
 def plan_object(

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from lazaretto.api import Containment, reasons
 from lazaretto.domain.contest import Move
-from lazaretto.domain.demands import all_stand, demand_of, pauses_gitops, standing
+from lazaretto.domain.demands import demand_of, standing
 from lazaretto.domain.evidence import Finding, Problem
 from lazaretto.domain.scene import Demand, Scene
 from lazaretto.engine.apply import apply
@@ -25,7 +25,7 @@ from lazaretto.engine.collector import Collection, Collector
 from lazaretto.engine.copying import Copying
 from lazaretto.engine.current_pass import Pass, cut_off, journal_of, look_up, names, settled
 from lazaretto.engine.fence import fence_lost, prove_fence
-from lazaretto.engine.gather import Live, confirm, gather, scene_of
+from lazaretto.engine.gather import confirm, scene_of
 from lazaretto.engine.interference import interferences
 from lazaretto.engine.isolation import Round
 from lazaretto.engine.journal import Journal
@@ -34,13 +34,14 @@ from lazaretto.engine.orphans import orphans
 from lazaretto.engine.plan import gone, plan
 from lazaretto.engine.proof import prove
 from lazaretto.engine.reaching import arrived, busy, coming_back, look, reached, told
-from lazaretto.engine.release import marked, waiting_for
+from lazaretto.engine.release import gives_back, marked, waiting_for
 from lazaretto.engine.report import Reporter
+from lazaretto.engine.rolling_back import RollingBack, rolled_back
 from lazaretto.engine.sentry import Watched
 from lazaretto.engine.standing import standings
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surroundings import Surroundings
-from lazaretto.engine.triage import Known, triage
+from lazaretto.engine.triage import triage
 from lazaretto.engine.undo import Order, Undo
 from lazaretto.engine.usage import beside, uncounted
 from lazaretto.errors import Conflict
@@ -86,6 +87,7 @@ class Reconciler:
         self._store = store
         self._journal = Journal(api, store)
         self._copying = Copying(api, self._journal)
+        self._rolling_back = RollingBack(api, self._journal)
         self._reporter = reporter
         self._clock = clock
         self._guard = guard
@@ -114,7 +116,7 @@ class Reconciler:
                 known = replace(known, containment=await self._journal.prune(known.containment))
         except Conflict:
             return NOW
-        live = await self._gather(known)
+        live = await self._surroundings.look(self._api, known)
         now = self._clock.now()
         # From here to the end of the decision nothing is awaited: no other pass decides on the same figures.
         known = beside(known, live, store=self._store, now=now)
@@ -143,19 +145,6 @@ class Reconciler:
             return STALLED
         return delay
 
-    async def _gather(self, known: Known) -> Live:
-        if known.model is None and known.containment is None:
-            return Live({}, ())
-        return await gather(
-            self._api,
-            namespace=known.namespace,
-            model=known.model,
-            containment=known.containment,
-            familiar=self._surroundings.of((known.namespace, known.name)),
-            absent=self._surroundings.absent,
-            gitops=pauses_gitops(known.policies, known.containment),
-        )
-
     async def _hold(self, current: Pass) -> float | None:
         """Journal, write, read back; and restore what nothing demands any more."""
         known, holds = current.known, current.triage.holds
@@ -169,7 +158,7 @@ class Reconciler:
         snapshots = self._collector.begin(current)
         containment = await self._journalled(current, scene=scene, demand=demand)
         current.journal = containment
-        releasing = not all_stand(holds)
+        releasing = gives_back(holds, demand=demand, plans=current.plans)
         overtaken = await self._undo.overtaken(current.key, current.plans)
         if releasing and overtaken:
             raise Conflict(409, "held again since it was read", request=f"release of {known.name}")
@@ -182,14 +171,17 @@ class Reconciler:
         refused = await self._write(current, writes, undoing=bool(moves), snapshots=snapshots)
         self._collector.submit(snapshots, current)
         # Only now: opening a watch costs a handshake, and the first look at an object rings by itself.
-        self._guard(current.key, [*containment.spec.targets, *current.isolated.watched])
+        self._guard(current.key, [*containment.spec.targets, *demand.rolled_back, *current.isolated.watched])
         current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.denied]
         current.outcome.problems += [Problem(reasons.MODEL_TOO_LARGE, text) for text in current.refused]
         if demand.pause_gitops:
             current.outcome.problems += [Problem(reasons.FORBIDDEN, text) for text in current.live.unread]
         if current.back is not None and current.isolated.leftovers:
             current.back = waiting_for(current.isolated.leftovers, back=current.back)
-        if await self._copying.work(current, at_rest=not writes):
+        at_rest = not writes
+        if await self._copying.work(current, at_rest=at_rest) or await self._rolling_back.work(
+            current, at_rest=at_rest
+        ):
             return SOON
         if unfinished(writes, refused=refused) or overtaken or current.isolated.restless:
             current.back = replace(current.back, complete=False) if current.back else None
@@ -236,6 +228,7 @@ class Reconciler:
         proving = prove(self._api, plans=current.plans, scene=scene, demand=demand, all_workloads_seen=seen, kept=kept)
         policies = self._policies()
         evidence, fenced = await asyncio.gather(proving, prove_fence(self._api, current.plans, policies=policies))
+        evidence = rolled_back(evidence, current, demand=demand)
         current.evidence = evidence.behind(fenced).beside(current.isolated.finding, kept=current.isolated.kept)
         current.evidence = told(current.evidence, current, demand=demand)
         delay = NEVER if settled(evidence) and not current.outcome.problems else WAITING

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from lazaretto.api.containment import MOST_LET_GO, Containment, ContainmentSpec, Hold, JournalTarget
 from lazaretto.domain.copy_ready import is_wanted
-from lazaretto.domain.demands import out_of_sight, standing
+from lazaretto.domain.demands import all_stand, out_of_sight, standing
 from lazaretto.domain.fields import Change
+from lazaretto.domain.scene import Demand
 from lazaretto.engine.gather import Live
 from lazaretto.engine.plan import ObjectPlan
 from lazaretto.kube.surface import THEN_STAND_INS, WORKLOADS_FIRST
@@ -44,13 +45,19 @@ def comeback(plans: Sequence[ObjectPlan], *, live: Live, containment: Containmen
     for stage in sorted(set(stages.values())):
         members = [p for p in loose if stages[p.uid] == stage]
         writes += [(p, p.restore.changes) for p in members if p.restore.changes]
-        unsettled = [p.surface.settled(p.obj) for p in members if not p.wanted and not p.restore.changes]
+        unsettled = [p.surface.settled(p.obj) for p in members if p.given_back and not p.restore.changes]
         waiting += [text for text in unsettled if text]
         waiting += [f"restoring {p.ref}" for p in members if p.restore.changes]
         if waiting:
             break
     finished = [p.uid for p in plans if not p.wanted and not p.restore.changes and not p.surface.settled(p.obj)]
     return Comeback(tuple(writes), "; ".join(waiting), tuple(finished), not waiting)
+
+
+def gives_back(holds: Sequence[Hold], *, demand: Demand, plans: Sequence[ObjectPlan]) -> bool:
+    """Whether anything is to be put back: a hold is being released, or what was rolled back is still held."""
+    loose = any(field.path not in p.wanted for p in plans for field in p.entry.fields)
+    return not all_stand(holds) or bool(demand.rolled_back and loose)
 
 
 def waiting_for(leftovers: Sequence[str], *, back: Comeback) -> Comeback:

@@ -7,11 +7,14 @@ known here, and in a second round, after the first has found it, if it is not.
 from __future__ import annotations
 
 from lazaretto.api.containment import MOST_TARGETS
+from lazaretto.domain.demands import pauses_gitops
 from lazaretto.domain.scene import Demand, Scene
-from lazaretto.engine.gather import Live, Name
+from lazaretto.engine.gather import Live, Name, gather
 from lazaretto.engine.plan import plan
 from lazaretto.engine.store import Key
+from lazaretto.engine.triage import Known
 from lazaretto.gitops.registry import OWNERS
+from lazaretto.kube.api_server import Api
 from lazaretto.traffic.registry import SERVICE
 from lazaretto.workloads.registry import SCALERS
 
@@ -41,6 +44,20 @@ class Surroundings:
         found += [(SERVICE.resource.kind, name) for name in sorted(services)]
         self._names[key] = frozenset(found[:MOST_TARGETS])
         self.absent = live.absent & {surface.resource.kind for surface in (*SCALERS, *OWNERS)}
+
+    async def look(self, api: Api, known: Known) -> Live:
+        """Everything that a pass over the model looks at. Raises `ApiError` when it could not be read."""
+        if known.model is None and known.containment is None:
+            return Live({}, ())
+        return await gather(
+            api,
+            namespace=known.namespace,
+            model=known.model,
+            containment=known.containment,
+            familiar=self.of((known.namespace, known.name)),
+            absent=self.absent,
+            gitops=pauses_gitops(known.policies, known.containment),
+        )
 
     def forget(self, key: Key) -> None:
         """The model is gone."""

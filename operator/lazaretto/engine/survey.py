@@ -26,6 +26,7 @@ from lazaretto.domain.demands import pauses_gitops
 from lazaretto.domain.known_good import Candidate, criteria_of, judge, rank
 from lazaretto.domain.limits import newest_reset, unreset
 from lazaretto.domain.policy import leading_policy, review
+from lazaretto.domain.rollback import rolls_back
 from lazaretto.domain.scene import Workload
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.gather import Live, gather, scene_of
@@ -42,6 +43,8 @@ from lazaretto.traffic.registry import ROUTES
 
 log = logging.getLogger(__name__)
 
+ROLLBACK = "rollback"
+"""A verb of ours, which admission asks for as well: with the right to patch alone, no template is rolled back."""
 RIGHTS_AGE = timedelta(minutes=5)
 _NEEDED: tuple[tuple[ResourceType, str], ...] = ((DEPLOYMENTS, "scale"), (AUTOSCALERS, ""), (SERVICES, ""))
 
@@ -60,6 +63,8 @@ class _Candidates:
     """What copies could be made of, those first that may take over."""
     ranked: Sequence[Candidate]
     """Those that may take over, best first."""
+    roll_back: bool
+    """Whether the compromised workload itself would be rolled back to a record."""
 
 
 class Survey:
@@ -113,10 +118,10 @@ class Survey:
         confidences = await self._revisions.look(model, live.workloads, templates=live.templates)
         denied = await self._denied_rights(namespace)
         obstacles = self._obstacles(model, live, denied)
-        may_copy = await self._may_copy(model, live.workloads)
+        rights = await self._rights_to_bring_back(model, live.workloads)
 
         def status(newest: ProtectedModel) -> ProtectedModelStatus:
-            knowing = newest.model_copy(update={"status": newest.status.model_copy(update={"may_copy": may_copy})})
+            knowing = newest.model_copy(update={"status": newest.status.model_copy(update=rights)})
             return self._status(knowing, live.workloads, obstacles, confidences)
 
         self._statuses.submit(ProtectedModel, namespace, name, status)
@@ -138,12 +143,14 @@ class Survey:
         self._rights[namespace] = (now, denied)
         return denied
 
-    async def _may_copy(self, model: ProtectedModel, workloads: Sequence[Workload]) -> bool:
-        """Whether copies may be made; not asked, and False, while there is nothing to make one of."""
+    async def _rights_to_bring_back(self, model: ProtectedModel, workloads: Sequence[Workload]) -> dict[str, bool]:
+        """Whether copies may be made, and templates rolled back; not asked while nothing is out of service."""
         namespace, name = model.metadata.namespace, model.metadata.name
+        verbs = {"may_copy": "create", "may_roll_back": ROLLBACK}
         if not records_out_of_service(self._store.revisions_of(namespace, name), workloads):
-            return False
-        return not await self._may_not("create", namespace, DEPLOYMENTS, "")
+            return dict.fromkeys(verbs, False)
+        answers = await asyncio.gather(*(self._may_not(verb, namespace, DEPLOYMENTS, "") for verb in verbs.values()))
+        return dict(zip(verbs, (not text for text in answers), strict=True))
 
     async def _may_patch(self, namespace: str, resource: ResourceType, subresource: str) -> str:
         return await self._may_not("patch", namespace, resource, subresource)
@@ -221,8 +228,9 @@ class Survey:
                 now=now,
             ),
             workloads=[_observed(c, confidences) for c in candidates.judged][:64],
-            records=[_recorded(c) for c in candidates.records][:16],
+            records=[_recorded(c, rolls_back=candidates.roll_back) for c in candidates.records][:16],
             may_copy=model.status.may_copy,
+            may_roll_back=model.status.may_roll_back,
             known_good=good,
             policy=policy.metadata.name if policy else "",
             open_incidents=sum(i.status.times.closed_at is None for i in self._store.incidents_of(namespace, name)),
@@ -236,14 +244,16 @@ class Survey:
         policy = leading_policy(self._store.policies_in(namespace), model=model)
         rule = policy.spec.known_good if policy else None
         reach = policy.spec.reach if policy else None
-        criteria = criteria_of(rule or KnownGoodRule(require_attested=True), model=model, reach=reach)
+        back = policy is not None and rolls_back(policy, model=model)
+        rule = rule or KnownGoodRule(require_attested=True)
+        criteria = criteria_of(rule, model=model, reach=reach, rolls_back=back)
         revisions = self._store.revisions_of(namespace, name)
         candidacy = partial(judge, revisions=revisions, revoked=(), criteria=criteria)
         judged = [candidacy(w) for w in workloads]
         records = [candidacy(w) for w in records_out_of_service(revisions, workloads)]
         ranked, copied = rank(judged, criteria=criteria), rank(records, criteria=criteria)
         unfit = [c for c in records if c.refused]
-        return _Candidates(judged, [*copied, *unfit], [*ranked, *copied])
+        return _Candidates(judged, [*copied, *unfit], [*ranked, *copied], back)
 
 
 def _best(candidates: _Candidates) -> tuple[str, str]:
@@ -266,10 +276,11 @@ def _observed(candidate: Candidate, confidences: Mapping[str, DigestConfidence])
     )
 
 
-def _recorded(candidate: Candidate) -> ObservedRecord:
+def _recorded(candidate: Candidate, *, rolls_back: bool) -> ObservedRecord:
     revision = candidate.revision
     assert revision is not None  # noqa: S101  # it was made of one
-    reason = f"no: {candidate.refused}" if candidate.refused else f"yes: by a copy from the record, {candidate.reason}"
+    how = "yes: by a rollback in place to the record" if rolls_back else "yes: by a copy from the record"
+    reason = f"no: {candidate.refused}" if candidate.refused else f"{how}, {candidate.reason}"
     return ObservedRecord(
         revision=revision.metadata.name,
         copy_name=candidate.workload.name,

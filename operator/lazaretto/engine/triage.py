@@ -106,7 +106,7 @@ def _case(
         revisions=known.revisions,
         revoked=_revoked(known, incident, others),
         workloads=workloads,
-        held_workloads={w.uid for h in others for w in h.compromised},
+        held_workloads={w.uid for h in others for w in h.condemned},
         hold=holds.get(incident.metadata.uid),
         now=now,
         recurred=recurred(incident, others=known.incidents),

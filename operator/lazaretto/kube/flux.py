@@ -58,7 +58,8 @@ class FluxHeld:
     def hold(self, obj: Object, base: Fields, *, scene: Scene, demand: Demand) -> Fields:
         """The same, and the annotation of whoever owns the object, if the journal has room for it."""
         held = self.inner.hold(obj, base, scene=scene, demand=demand)
-        if not held or not demand.pause_gitops:
+        kept = any(w.uid == surface.uid_of(obj) for w in demand.rolled_back)
+        if not (held or kept) or not demand.pause_gitops:
             return held
         labels: Mapping[str, str] = surface.metadata(obj).get("labels") or {}
         owners = [each.exclusion for each in _CONTROLLERS if each.owner in labels]

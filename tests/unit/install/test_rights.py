@@ -61,6 +61,10 @@ GOLDEN = {
         grants("apps", ["deployments"], ("create", "delete"))
         | grants("", ["configmaps", "persistentvolumeclaims", "serviceaccounts"], ("get",))
     ),
+    "lazaretto-rollback": (
+        grants("apps", ["deployments"], ("patch", "rollback"))
+        | grants("", ["configmaps", "persistentvolumeclaims", "serviceaccounts"], ("get",))
+    ),
     "lazaretto-receiver": (
         grants(GROUP, ["protectedmodels"], ("list", "watch"))
         | grants(GROUP, ["aiincidents"], (*READ, "create", "patch"))
@@ -81,6 +85,7 @@ NARROWED = {
     "lazaretto-gitops": {("apps", "deployments")},
     "lazaretto-isolation": {("", "pods")},
     "lazaretto-copies": {("apps", "deployments")},
+    "lazaretto-rollback": {("apps", "deployments")},
 }
 """What roles may write that would be a way to everything, if admission did not narrow it."""
 
@@ -192,7 +197,7 @@ def test_opting_in_binds_the_actor_in_that_namespace_alone() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["gitops", "copies"])
+@pytest.mark.parametrize("name", ["gitops", "copies", "rollback"])
 def test_what_goes_further_is_a_file_that_is_taken_in_by_hand(name: str) -> None:
     (binding,) = documents((OPT_IN / f"{name}.yaml").read_text())
     (actor,) = documents((OPT_IN / "rolebinding.yaml").read_text())

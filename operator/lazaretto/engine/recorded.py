@@ -1,0 +1,70 @@
+"""What has to be right before anything runs a recorded pod template again, whoever is to run it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from lazaretto.api import ModelRevision
+from lazaretto.domain.copy_of_record import needs_of
+from lazaretto.domain.demands import standing
+from lazaretto.domain.identity import identity_of
+from lazaretto.domain.recorded_template import template_of
+from lazaretto.engine.current_pass import Pass
+from lazaretto.errors import NotFound
+from lazaretto.kube.api_server import Api
+from lazaretto.kube.resource import CONFIG_MAPS, SERVICE_ACCOUNTS, VOLUME_CLAIMS
+from lazaretto.kube.surface import template_in
+
+LONGEST = 5.0
+"""Seconds after which a pass goes on without."""
+MOST_QUOTED = 256
+_NEEDED = {each.kind: each for each in (CONFIG_MAPS, SERVICE_ACCOUNTS, VOLUME_CLAIMS)}
+
+
+class RefusedError(Exception):
+    """The template is not run again; the text says why."""
+
+
+def recorded_template(current: Pass, *, revision: str, identity: str) -> Mapping[str, Any]:
+    """The template that the operator recorded. Raises `RefusedError` unless it is what was chosen, and still good."""
+    record = next((r for r in current.known.revisions if r.metadata.name == revision), None)
+    if record is None or record.status.recorded is None:
+        raise RefusedError("the record has no template any more")
+    if named := _naming(current, record):
+        raise RefusedError(f"incident {named} names that revision")
+    template = template_of(record.status.recorded)
+    if identity_of(template) != identity:
+        raise RefusedError("what is recorded is not what was chosen")
+    return template
+
+
+async def check_needs(api: Api, template: Mapping[str, Any], *, namespace: str) -> None:
+    """Raises `RefusedError` if something that its pods do not start without is missing."""
+    needs = needs_of(template)
+    answers = await asyncio.gather(*(_is_there(api, kind, name, namespace=namespace) for kind, name in needs))
+    if missing := [f"{kind}/{name}" for (kind, name), there in zip(needs, answers, strict=True) if not there]:
+        raise RefusedError(f"{', '.join(missing)}, which its pods need, does not exist")
+
+
+def check_identity(stored: Mapping[str, Any], *, identity: str) -> None:
+    """Raises `RefusedError` if the API server has made something else of the template."""
+    found = identity_of(template_in(stored))
+    if found != identity:
+        text = f"admission changes what its pods would run: identity {found[:10]} instead of {identity[:10]}"
+        raise RefusedError(text)
+
+
+def _naming(current: Pass, record: ModelRevision) -> str:
+    """An incident by which the revision is not good, if there is one."""
+    held = [h.incident for h in standing(current.triage.holds) if record.metadata.name in h.revisions]
+    return next(iter([*held, *(r.incident for r in record.status.revoked_by)]), "")
+
+
+async def _is_there(api: Api, kind: str, name: str, *, namespace: str) -> bool:
+    try:
+        await api.get(_NEEDED[kind], namespace=namespace, name=name)
+    except NotFound:
+        return False
+    return True
