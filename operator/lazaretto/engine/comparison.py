@@ -72,12 +72,13 @@ class Comparison:
         """Take in all of a kind, however long it takes until the API server answers."""
         while True:
             try:
-                bodies = await self._api.list(of(kind))
+                async for bodies in self._api.pages(of(kind)):
+                    await self._take_in(kind, bodies)
             except ApiError as error:
                 log.warning("%s not read yet, %s until they are: %s", kind.facts.plural, meanwhile, error)
                 await asyncio.sleep(FIRST_RETRY)
             else:
-                return await self._take_in(kind, bodies)
+                return
 
     async def _is_complete(self, kind: type[Resource]) -> bool:
         """Whether there are so many copies that they are not compared for nothing, and as many as are stored.
@@ -93,15 +94,16 @@ class Comparison:
             return False
 
     async def _compare(self, kind: type[Resource]) -> None:
+        present: set[str] = set()
         try:
-            bodies = await self._api.list(of(kind))
+            async for bodies in self._api.pages(of(kind)):
+                present |= {str(body["metadata"].get("uid", "")) for body in bodies}
+                await self._take_in(kind, bodies)
         except ApiError as error:
             log.warning("%s not compared: %s", kind.facts.plural, error)
             return
-        present = {str(body["metadata"].get("uid", "")) for body in bodies}
         for obj in [each for each in self._store.all(kind) if each.metadata.uid not in present]:
             await self._confirm_gone(kind, obj)
-        await self._take_in(kind, bodies)
 
     async def _take_in(self, kind: type[Resource], bodies: Sequence[Mapping[str, Any]]) -> None:
         for body in bodies:

@@ -77,6 +77,12 @@ class CourteousApi:
         await self._courtesy.turn()
         return await self._api.list(resource, namespace=namespace, labels=labels, cached=cached)
 
+    async def pages(self, resource: ResourceType) -> AsyncIterator[Objects]:
+        """See `Api.pages`."""
+        await self._courtesy.turn()
+        async for items in self._api.pages(resource):
+            yield items
+
     async def count(self, resource: ResourceType) -> int:
         """See `Api.count`."""
         await self._courtesy.turn()

@@ -17,6 +17,9 @@ from lazaretto.kube.resource import ResourceType
 from lazaretto.kube.retry import BACKGROUND, RetryPolicy, error_of, retrying
 from lazaretto.kube.transport import Transport
 
+PAGE = 100
+"""Objects at a time where there may be thousands: reading so many keeps the event loop for some ten milliseconds."""
+
 Object = dict[str, Any]
 Objects = list[Object]  # a name of its own: inside the classes below, `list` is the verb
 
@@ -31,6 +34,12 @@ class Api(Protocol):
         self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
     ) -> Objects:
         """All objects of a collection, page by page; `cached` ones may be older than the newest write."""
+
+    def pages(self, resource: ResourceType) -> AsyncIterator[Objects]:
+        """All objects of a collection in small pages: never many in memory, nor much to read at a time.
+
+        Raises `ApiError` after some of them where the server does not know any more how to go on.
+        """
 
     async def count(self, resource: ResourceType) -> int:
         """How many objects a collection has, without reading them."""
@@ -90,18 +99,32 @@ class ApiServer:
         self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
     ) -> tuple[Objects, str]:
         """Like `list`, with the resource version from which a watch continues."""
-        items: Objects = []
-        token = ""
-        while True:
-            request = requests.list_objects(resource, namespace=namespace, labels=labels, token=token, cached=cached)
-            page = await self._send(request)
-            # Items of a list carry neither kind nor apiVersion; add them, so that an object is an object.
-            kind = {"apiVersion": resource.api_version, "kind": resource.kind}
-            items.extend({**kind, **item} for item in page.get("items") or ())
+        found: Objects = []
+        version = ""
+        first = requests.list_objects(resource, namespace=namespace, labels=labels, cached=cached)
+        async for items, at in self._pages(resource, first):
+            found += items
+            version = at
+        return found, version
+
+    async def pages(self, resource: ResourceType) -> AsyncIterator[Objects]:
+        """See `Api.pages`."""
+        async for items, _ in self.pages_at(resource):
+            yield items
+
+    def pages_at(self, resource: ResourceType) -> AsyncIterator[tuple[Objects, str]]:
+        """Like `pages`, each with the resource version from which a watch continues."""
+        return self._pages(resource, requests.list_objects(resource, limit=PAGE))
+
+    async def _pages(self, resource: ResourceType, request: Request) -> AsyncIterator[tuple[Objects, str]]:
+        # Items of a list carry neither kind nor apiVersion; add them, so that an object is an object.
+        kind = {"apiVersion": resource.api_version, "kind": resource.kind}
+        token: str | None = None
+        while token != "":
+            page = await self._send(requests.continued(request, token) if token else request)
             metadata = page.get("metadata") or {}
             token = str(metadata.get("continue") or "")
-            if not token:
-                return items, str(metadata.get("resourceVersion") or "")
+            yield [{**kind, **item} for item in page.get("items") or ()], str(metadata.get("resourceVersion") or "")
 
     async def count(self, resource: ResourceType) -> int:
         """See `Api.count`."""

@@ -102,13 +102,16 @@ class Mirror(Generic[T]):
             await asyncio.sleep(wait * (0.5 + random.random() / 2))  # noqa: S311  # jitter, not a secret
 
     async def _list(self) -> None:
-        items, version = await self._api.list_at(self._resource)
-        listed = {_identity(item) for item in items}
+        listed: set[Identity] = set()
+        version = ""
+        async for items, version_of_list in self._api.pages_at(self._resource):
+            version = version_of_list
+            listed |= {_identity(item) for item in items}
+            for item in items:
+                self._store(item)
         newer = number_of(version)
         for identity in [i for i, (number, _) in self._kept.items() if i not in listed and number <= newer]:
             self._drop(identity)
-        for item in items:
-            self._store(item)
         self._version = version
         self._heard = asyncio.get_running_loop().time()
         self.synced.set()

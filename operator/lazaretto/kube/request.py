@@ -66,10 +66,9 @@ def list_objects(
     namespace: str = "",
     labels: str = "",
     limit: int = 500,
-    token: str = "",
     cached: bool = False,
 ) -> Request:
-    """Read one page of a collection; `token` continues an earlier page.
+    """Read the first page of a collection.
 
     A `cached` one comes whole from the API server's watch cache as it is. Otherwise the server first
     makes sure that its cache is as new as etcd, which on a quiet collection takes up to 100 ms.
@@ -77,9 +76,12 @@ def list_objects(
     query = {"resourceVersion": "0"} if cached else {"limit": str(limit)}
     if labels:
         query["labelSelector"] = labels
-    if token:
-        query["continue"] = token
     return Request("GET", resource.path(namespace=namespace), query)
+
+
+def continued(request: Request, token: str) -> Request:
+    """Read the page after another of the same list; `token` came with that one."""
+    return replace(request, query={**request.query, "continue": token})
 
 
 def watch(

@@ -16,7 +16,7 @@ from lazaretto.errors import (
     Unavailable,
 )
 from lazaretto.kube import request as requests
-from lazaretto.kube.api_server import ApiServer
+from lazaretto.kube.api_server import PAGE, ApiServer, Object
 from lazaretto.kube.resource import INCIDENTS
 from lazaretto.kube.retry import RetryPolicy
 from lazaretto.kube.transport import Response
@@ -121,9 +121,23 @@ async def test_a_list_is_read_to_its_last_page() -> None:
     )
     found = await server(transport).list(INCIDENTS, namespace="shop", labels="x=y")
     assert [item["metadata"]["name"] for item in found] == ["a", "b", "c"]
-    assert transport.requests == [
-        requests.list_objects(INCIDENTS, namespace="shop", labels="x=y", token=token) for token in ("", "one", "two")
-    ]
+    first = requests.list_objects(INCIDENTS, namespace="shop", labels="x=y")
+    assert transport.requests == [first, *(requests.continued(first, token) for token in ("one", "two"))]
+
+
+async def test_pages_come_one_by_one_and_end_where_the_server_forgot_them() -> None:
+    transport = Scripted(page(incident("a"), token="one"), failure(410, "Expired"))
+    seen: list[Object] = []
+
+    async def read() -> None:
+        async for items in server(transport).pages(INCIDENTS):
+            seen.extend(items)
+
+    with pytest.raises(Expired):
+        await read()
+    assert [item["metadata"]["name"] for item in seen] == ["a"]
+    first = requests.list_objects(INCIDENTS, limit=PAGE)
+    assert transport.requests == [first, requests.continued(first, "one")]
 
 
 async def test_a_list_from_the_cache_asks_for_it() -> None:

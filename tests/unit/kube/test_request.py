@@ -27,7 +27,7 @@ TABLE = [
     ("list all", requests.list_objects(INCIDENTS), Request("GET", ALL, {"limit": "500"}, None, JSON)),
     (
         "list a page of what is labelled",
-        requests.list_objects(INCIDENTS, namespace="shop", labels="a=b,!c", limit=2, token="t/1="),
+        requests.continued(requests.list_objects(INCIDENTS, namespace="shop", labels="a=b,!c", limit=2), "t/1="),
         Request("GET", SHOP, {"limit": "2", "labelSelector": "a=b,!c", "continue": "t/1="}, None, JSON),
     ),
     (

@@ -37,7 +37,7 @@ async def lines(transport: AioTransport) -> list[bytes]:
     [
         (GET, "application/json"),
         (requests.list_objects(DEPLOYMENTS, namespace="shop", labels="a in (b,c),!d"), "application/json"),
-        (requests.list_objects(DEPLOYMENTS, token="a+b/c==&x=1;%41#?é"), "application/json"),
+        (requests.continued(requests.list_objects(DEPLOYMENTS), "a+b/c==&x=1;%41#?é"), "application/json"),
         (requests.create(DEPLOYMENTS, {"a": "é"}, namespace="shop", manager="m"), "application/json"),
         (
             requests.merge_patch(DEPLOYMENTS, {"a": None}, **ONE, manager="m", subresource="scale"),
