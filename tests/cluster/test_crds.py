@@ -13,6 +13,7 @@ import pytest
 
 from lazaretto.api import API_VERSION, GROUP, KINDS, AIIncident, Containment, ProtectedModel, Resource
 from lazaretto.api.containment import MOST_FIELDS, MOST_LET_GO, MOST_TARGETS
+from lazaretto.engine.comparison import OPEN
 from tests.cluster.access import ClusterAccess, KubectlError
 from tests.cluster.crd_examples import ALERT, EXAMPLES, FIELD, INCIDENT, MODEL, TARGET, RuleExample, Spec, changed
 from tests.unit.api.full_objects import full_object
@@ -209,3 +210,17 @@ def test_rules_are_still_affordable_on_the_largest_object(
     body = document(kind, spec=spec)
     write("create", body, server=server, namespace=namespace)
     write("replace", body, server=server, namespace=namespace)
+
+
+@pytest.mark.cluster
+def test_incidents_that_have_ended_can_be_left_out_of_a_list(server: ClusterAccess, namespace: str) -> None:
+    bodies = [document(AIIncident, spec=INCIDENT) for _ in range(3)]
+    for body, state in zip(bodies, ("Released", "Contained", ""), strict=True):
+        write("create", body, server=server, namespace=namespace)
+        status = json.dumps({"status": {"state": state}})
+        name = body["metadata"]["name"]
+        patch = ("patch", "aiincident", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", status)
+        if state:
+            server.kubectl(*patch, *ALICE)
+    found = server.kubectl("get", "aiincidents", "-n", namespace, f"--field-selector={OPEN}", "-o", "name")
+    assert found.split() == [f"aiincident.{GROUP}/{body['metadata']['name']}" for body in bodies[1:]]

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from lazaretto.engine.comparison import OPEN
 from lazaretto.kube.request import MERGE_PATCH, Request
 from lazaretto.kube.transport import Response
 from tests.engine.json_patches import PatchRefusedError, json_patched, merge_patched
@@ -179,6 +180,8 @@ class MemoryApi:
         items = [b for p, b in sorted(objects.items()) if _under(request.path, p)]
         wanted = request.query.get("labelSelector", "")
         items = [body for body in items if _selected(body, wanted)]
+        if request.query.get("fieldSelector") == OPEN:
+            items = [body for body in items if body.get("status", {}).get("state") not in ("Released", "Closed")]
         return _answer(200, {"metadata": {"resourceVersion": str(self.version)}, "items": items})
 
     def _post(self, request: Request) -> Response:

@@ -18,7 +18,7 @@ from lazaretto.kube.api_server import ApiServer
 from lazaretto.kube.request import Request
 from lazaretto.kube.transport import Response
 from tests.e2e.shapes import MODEL
-from tests.engine.memory_api import called
+from tests.engine.memory_api import called, failure
 from tests.engine.running import RunningEngine, run
 from tests.engine.world import NAMESPACE, ONCE, World
 
@@ -149,3 +149,27 @@ async def test_everybody_else_gets_turns_while_a_long_list_is_taken_in() -> None
         task.cancel()
     assert len(seen) >= 4
     assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["by field", "before 1.31"])
+async def test_what_is_open_is_read_before_what_is_past(knows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, seen = World(), list[str]()
+    for number in (1, 2):
+        world.report(number)
+    world.change("AIIncident", f"{MODEL}-1", lambda body: body.setdefault("status", {}).update(state="Released"))
+    real = world.api.send
+
+    async def answer(request: Request, *, timeout: float) -> Response:
+        if "fieldSelector" in request.query and not knows:
+            return failure(400, "BadRequest")
+        return await real(request, timeout=timeout)
+
+    def observe(kind: type[Resource], body: Mapping[str, Any], *, deleted: bool) -> None:
+        seen.extend([body["metadata"]["name"]] if kind is AIIncident else [])
+
+    monkeypatch.setattr(world.api, "send", answer)
+    task = asyncio.create_task(Comparison(ApiServer(world.api, policy=ONCE), Store(), observe).work())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    everything = [f"{MODEL}-1", f"{MODEL}-2"]
+    assert seen == ([f"{MODEL}-2"] if knows else []) + everything

@@ -254,6 +254,7 @@ class AIIncident(Resource):
         plural="aiincidents",
         singular="aiincident",
         short_names=("aii",),
+        selectable=(".status.state",),
         columns=(
             Column("Model", ".spec.target.model"),
             Column("Category", ".spec.category"),

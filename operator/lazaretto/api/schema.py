@@ -98,6 +98,8 @@ class KindFacts:
     singular: str
     short_names: tuple[str, ...]
     columns: tuple[Column, ...] = field(default=())
+    selectable: tuple[str, ...] = ()
+    """Paths of fields by which lists can be narrowed, `.status.state` for one (Kubernetes 1.31 and later)."""
     status_subresource: bool = True
     name_type: Any = None
     """A bounded string type that `metadata.name` must satisfy beyond Kubernetes' own rules."""

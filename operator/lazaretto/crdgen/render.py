@@ -35,6 +35,8 @@ def render(kind: type[Resource]) -> dict[str, Any]:
     version: dict[str, Any] = {"name": VERSION, "served": True, "storage": True}
     if facts.columns:
         version["additionalPrinterColumns"] = [_column(column, schema=schema, kind=kind) for column in facts.columns]
+    if facts.selectable:
+        version["selectableFields"] = [_selectable(path, schema=schema, kind=kind) for path in facts.selectable]
     if facts.status_subresource:
         version["subresources"] = {"status": {}}
     version["schema"] = {"openAPIV3Schema": schema}
@@ -106,6 +108,12 @@ def _column(column: Column, *, schema: JsonSchema, kind: type[Resource]) -> dict
     if column.priority:
         printed["priority"] = column.priority
     return printed
+
+
+def _selectable(path: str, *, schema: JsonSchema, kind: type[Resource]) -> dict[str, Any]:
+    if not _names_a_field(path, schema=schema):
+        raise SchemaError(f"{kind.facts.kind}: lists are narrowed by {path}, which is not a field")
+    return {"jsonPath": path}
 
 
 def _names_a_field(path: str, *, schema: JsonSchema) -> bool:

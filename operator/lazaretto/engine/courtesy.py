@@ -77,10 +77,10 @@ class CourteousApi:
         await self._courtesy.turn()
         return await self._api.list(resource, namespace=namespace, labels=labels, cached=cached)
 
-    async def pages(self, resource: ResourceType) -> AsyncIterator[Objects]:
+    async def pages(self, resource: ResourceType, *, fields: str = "") -> AsyncIterator[Objects]:
         """See `Api.pages`."""
         await self._courtesy.turn()
-        async for items in self._api.pages(resource):
+        async for items in self._api.pages(resource, fields=fields):
             yield items
 
     async def count(self, resource: ResourceType) -> int:

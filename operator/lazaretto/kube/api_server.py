@@ -35,8 +35,10 @@ class Api(Protocol):
     ) -> Objects:
         """All objects of a collection, page by page; `cached` ones may be older than the newest write."""
 
-    def pages(self, resource: ResourceType) -> AsyncIterator[Objects]:
-        """All objects of a collection in small pages: never many in memory, nor much to read at a time.
+    def pages(self, resource: ResourceType, *, fields: str = "") -> AsyncIterator[Objects]:
+        """All objects of a collection, or those that `fields` select, in small pages.
+
+        So there are never many in memory, nor is there much to read at a time.
 
         Raises `ApiError` after some of them where the server does not know any more how to go on.
         """
@@ -107,9 +109,9 @@ class ApiServer:
             version = at
         return found, version
 
-    async def pages(self, resource: ResourceType) -> AsyncIterator[Objects]:
+    async def pages(self, resource: ResourceType, *, fields: str = "") -> AsyncIterator[Objects]:
         """See `Api.pages`."""
-        async for items, _ in self.pages_at(resource):
+        async for items, _ in self._pages(resource, requests.list_objects(resource, fields=fields, limit=PAGE)):
             yield items
 
     def pages_at(self, resource: ResourceType) -> AsyncIterator[tuple[Objects, str]]:

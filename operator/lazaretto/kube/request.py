@@ -65,10 +65,11 @@ def list_objects(
     *,
     namespace: str = "",
     labels: str = "",
+    fields: str = "",
     limit: int = 500,
     cached: bool = False,
 ) -> Request:
-    """Read the first page of a collection.
+    """Read the first page of a collection, or of what `labels` and `fields` select of it.
 
     A `cached` one comes whole from the API server's watch cache as it is. Otherwise the server first
     makes sure that its cache is as new as etcd, which on a quiet collection takes up to 100 ms.
@@ -76,6 +77,8 @@ def list_objects(
     query = {"resourceVersion": "0"} if cached else {"limit": str(limit)}
     if labels:
         query["labelSelector"] = labels
+    if fields:
+        query["fieldSelector"] = fields
     return Request("GET", resource.path(namespace=namespace), query)
 
 

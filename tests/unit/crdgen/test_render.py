@@ -161,6 +161,13 @@ def test_a_column_must_show_a_field(path: str) -> None:
         render(boat_with(columns=(Column("Berth", path),)))
 
 
+def test_lists_can_be_narrowed_by_what_is_a_field() -> None:
+    assert version(boat_with(selectable=(".status.berth",)))["selectableFields"] == [{"jsonPath": ".status.berth"}]
+    assert "selectableFields" not in version(Boat)
+    with pytest.raises(SchemaError, match=r"^Boat: lists are narrowed by .status.bert, which is not a field"):
+        render(boat_with(selectable=(".status.bert",)))
+
+
 def test_a_status_without_its_subresource_is_refused() -> None:
     with pytest.raises(SchemaError, match="a status subresource and a field status go together"):
         render(boat_with(status_subresource=False))
