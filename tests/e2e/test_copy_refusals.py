@@ -58,8 +58,12 @@ def what_it_needs_is_gone(scene: Scene) -> str:
     ):
         scene.admin.delete(plural, namespace=scene.namespace, name=name)
     until(lambda: scene.read("persistentvolumeclaims", "weights") is None, what="the claim is gone")
+    until(lambda: record.looked(lambda status: len(status.get("lacks", [])) == 3), what="that is known before")
+    until(lambda: record.looked(lambda _: "does not exist" in _told(scene, record)), what="the model says so")
+    text = _told(scene, record)
     scene.report()
-    text = degraded(scene)
+    text += str(scene.await_state("Stalled")["status"])
+    assert scene.replicas() > 0
     scene.admin.delete("persistentvolumes", name=f"weights-{scene.namespace}")
     return text
 

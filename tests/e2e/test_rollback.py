@@ -12,6 +12,7 @@ from lazaretto.domain.recorded_template import plain
 from tests.cluster.audit import AuditLog
 from tests.cluster.waiting import until
 from tests.e2e.ledger import Ledger, named
+from tests.e2e.raw_api import Object
 from tests.e2e.rollouts import (
     ROLLING_BACK,
     Record,
@@ -52,6 +53,14 @@ def test_a_template_is_rolled_back_and_what_ran_before_never_comes_back(stage: S
     assert "its template stays as it is" in refused(lambda: scene.patch("deployments", BAD, [bad]))
     scene.release()
     assert scene.specs() == rolled_back
+
+
+PROMPTS = "prompts"
+
+
+def prompts() -> Object:
+    """A ConfigMap that the known-good revision needs, and the compromised one does not."""
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": PROMPTS}, "data": {"system": "be kind"}}
 
 
 def put_back_by_somebody(scene: Scene, record: Record) -> str:
@@ -111,9 +120,25 @@ def a_pod_that_does_not_end(scene: Scene, record: Record) -> str:
     return left
 
 
+def what_it_needs_goes_meanwhile(scene: Scene, record: Record) -> str:
+    """What was there when it was chosen is looked for once more before the template is written."""
+    pod = next(p for p in scene.all("pods") if p["metadata"]["name"].startswith(BAD))["metadata"]["name"]
+    scene.patch("pods", pod, {"metadata": {"finalizers": ["example.com/stay"]}})
+    scene.report()
+    left = "compromised pods are still terminating"
+    until(lambda: left in condition(scene.incident(), "Contained").get("message", ""), what="one pod is left")
+    scene.admin.delete("configmaps", namespace=scene.namespace, name=PROMPTS)
+    scene.patch("pods", pod, {"metadata": {"finalizers": None}})
+    text = degraded(scene)
+    scene.create(prompts())
+    serves_rolled_back(scene, record)
+    return text
+
+
 STORIES: dict[str, tuple[Callable[[Scene, Record], str], str]] = {
     "put back by somebody": (put_back_by_somebody, "somebody changed its template after it was rolled back"),
     "a pod that does not end": (a_pod_that_does_not_end, "still terminating"),
+    "what it needs goes": (what_it_needs_goes_meanwhile, f"ConfigMap/{PROMPTS}, which its pods need, does not exist"),
     "paused": (paused, "it is paused"),
     "repaired meanwhile": (repaired_meanwhile, "somebody changed its template since"),
     "named by another": (named_by_another, "no revision is known to be good"),
@@ -126,7 +151,9 @@ def told(stage: Stage) -> dict[str, str]:
     scenes = stage.build_all(dict.fromkeys(STORIES, replace(ROLLING_BACK, fenced=False)))
 
     def tell(name: str) -> str:
-        record = attested(scenes[name], template(1), template(2))
+        scenes[name].create(prompts())
+        volume = {"name": PROMPTS, "configMap": {"name": PROMPTS, "defaultMode": 420}}
+        record = attested(scenes[name], template(1, volumes=[volume]), template(2))
         record.chosen()
         return STORIES[name][0](scenes[name], record)
 

@@ -12,9 +12,10 @@ import pytest
 
 from lazaretto.api import ModelRevision, ProtectedModel, ResponsePolicy, reasons
 from lazaretto.domain.conditions import find
+from lazaretto.engine.rights import RIGHTS_AGE
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
-from lazaretto.engine.survey import RIGHTS_AGE, Survey
+from lazaretto.engine.survey import Survey
 from lazaretto.engine.traffic_lookup import SILENCE, Ask
 from lazaretto.errors import Invalid, Unavailable
 from lazaretto.kube.api_server import ApiServer

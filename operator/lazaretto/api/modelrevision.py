@@ -154,6 +154,8 @@ class ModelRevisionStatus(ApiModel):
     """The pod template as it was last seen to serve."""
     unrecorded: Text = ""
     """Why no template is kept, where none is."""
+    lacks: Annotated[list[Text], Field(max_length=16), Atomic()] = []
+    """While it does not serve: ConfigMaps, claims and ServiceAccounts that its pods need and that do not exist, as Kind/name."""
     digest_confidence: DigestConfidence = ""
     """Pinned, Resolved or Mutable: how well it is known what the template loads."""
     digests: Annotated[list[ContainerDigest], Field(max_length=MOST_DIGESTS), Atomic()] = []

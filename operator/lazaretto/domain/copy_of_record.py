@@ -106,6 +106,11 @@ def is_as_made(obj: Object, body: Object) -> bool:
     return same and bool(spec.get("selector") == wanted["selector"])
 
 
+def lacking_text(lacking: Sequence[str]) -> str:
+    """Why pods would not start, for people."""
+    return f"{', '.join(lacking)}, which its pods need, does not exist"
+
+
 def needs_of(template: Object) -> list[tuple[str, str]]:
     """Kind and name of what the template's pods do not start without, Secrets left out: those are not ours to read."""
     spec = template.get("spec") or {}

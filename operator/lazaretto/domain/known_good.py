@@ -15,7 +15,7 @@ from lazaretto.api.protectedmodel import ProtectedModel
 from lazaretto.api.reach import ReachRule
 from lazaretto.api.responsepolicy import KnownGoodRule
 from lazaretto.api.taxonomy import Category
-from lazaretto.domain.copy_of_record import ROLE
+from lazaretto.domain.copy_of_record import ROLE, lacking_text
 from lazaretto.domain.digests import moved_text
 from lazaretto.domain.durations import parse_duration
 from lazaretto.domain.scene import Workload
@@ -143,6 +143,12 @@ def _in_service(candidacy: _Candidacy) -> str:
     return f"{workload.ref} has no ready replica"
 
 
+def _provided_for(candidacy: _Candidacy) -> str:
+    """What would keep its pods from starting, as far as it was looked for; what serves has all that it needs."""
+    lacking = candidacy.records[0].status.lacks
+    return lacking_text(lacking) if lacking and not candidacy.workload.serves else ""
+
+
 def _copied(candidacy: _Candidacy) -> str:
     """Why what no workload runs is not brought back: its pods would be new, and load what is named by then."""
     if not (candidacy.criteria.may_copy or candidacy.criteria.rolls_back):
@@ -203,6 +209,7 @@ _CHECKS: tuple[Callable[[_Candidacy], str], ...] = (
     _named_by_nobody,
     _cured,
     _in_service,
+    _provided_for,
     _pinned,
     _older_than_the_compromise,
     _proved,

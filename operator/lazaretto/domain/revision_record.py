@@ -17,6 +17,7 @@ from lazaretto.domain.scene import Workload
 from lazaretto.domain.soak import Sight, Soak, told
 from lazaretto.domain.traffic import Traffic
 
+LONGEST = 1024
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -66,6 +67,8 @@ class Look:
     revoked_by: list[Revocation]
     resolution: Resolution
     traffic: Traffic
+    lacks: Sequence[str] = ()
+    """What its pods need and what does not exist, if none of them runs."""
 
     def running(self, revision: ModelRevision) -> list[Workload]:
         """Those that run the revision."""
@@ -108,6 +111,7 @@ def revision_status(
         served=served,
         recorded=kept.recorded,
         unrecorded=kept.why_not,
+        lacks=[text[:LONGEST] for text in look.lacks][:16],
         digest_confidence=digests.confidence,
         digests=digests.digests,
         moved_tags=digests.moved,

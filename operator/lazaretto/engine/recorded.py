@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from lazaretto.api import ModelRevision
-from lazaretto.domain.copy_of_record import needs_of
+from lazaretto.domain.copy_of_record import lacking_text
 from lazaretto.domain.demands import standing
 from lazaretto.domain.identity import identity_of
 from lazaretto.domain.recorded_template import template_of
 from lazaretto.engine.current_pass import Pass
-from lazaretto.errors import NotFound
+from lazaretto.engine.needs import missing
 from lazaretto.kube.api_server import Api
-from lazaretto.kube.resource import CONFIG_MAPS, SERVICE_ACCOUNTS, VOLUME_CLAIMS
 from lazaretto.kube.surface import template_in
 
 LONGEST = 5.0
 """Seconds after which a pass goes on without."""
 MOST_QUOTED = 256
-_NEEDED = {each.kind: each for each in (CONFIG_MAPS, SERVICE_ACCOUNTS, VOLUME_CLAIMS)}
 
 
 class RefusedError(Exception):
@@ -42,10 +39,8 @@ def recorded_template(current: Pass, *, revision: str, identity: str) -> Mapping
 
 async def check_needs(api: Api, template: Mapping[str, Any], *, namespace: str) -> None:
     """Raises `RefusedError` if something that its pods do not start without is missing."""
-    needs = needs_of(template)
-    answers = await asyncio.gather(*(_is_there(api, kind, name, namespace=namespace) for kind, name in needs))
-    if missing := [f"{kind}/{name}" for (kind, name), there in zip(needs, answers, strict=True) if not there]:
-        raise RefusedError(f"{', '.join(missing)}, which its pods need, does not exist")
+    if lacking := await missing(api, template, namespace=namespace):
+        raise RefusedError(lacking_text(lacking))
 
 
 def check_identity(stored: Mapping[str, Any], *, identity: str) -> None:
@@ -60,11 +55,3 @@ def _naming(current: Pass, record: ModelRevision) -> str:
     """An incident by which the revision is not good, if there is one."""
     held = [h.incident for h in standing(current.triage.holds) if record.metadata.name in h.revisions]
     return next(iter([*held, *(r.incident for r in record.status.revoked_by)]), "")
-
-
-async def _is_there(api: Api, kind: str, name: str, *, namespace: str) -> bool:
-    try:
-        await api.get(_NEEDED[kind], namespace=namespace, name=name)
-    except NotFound:
-        return False
-    return True

@@ -17,13 +17,15 @@ from lazaretto.api.containment import MOST_WORKLOADS
 from lazaretto.api.modelrevision import DigestConfidence, Revocation
 from lazaretto.domain.digests import needs_pods, resolve
 from lazaretto.domain.known_good import vouched
-from lazaretto.domain.recorded_template import Template, keeping
+from lazaretto.domain.recorded_template import Template, keeping, template_of
 from lazaretto.domain.retirement import served, surplus
 from lazaretto.domain.revision_record import Look, revision_status, revocations, unrecorded
 from lazaretto.domain.scene import Workload
 from lazaretto.domain.soak import Soak, soaked, stored
 from lazaretto.domain.traffic import Traffic, together
 from lazaretto.engine.clock import Clock
+from lazaretto.engine.needs import missing
+from lazaretto.engine.rights import Rights
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.traffic_lookup import TrafficLookup
@@ -42,13 +44,22 @@ class Revisions:
     """See the module's text."""
 
     def __init__(
-        self, api: Api, store: Store, statuses: StatusWriter, *, clock: Clock, traffic: TrafficLookup, steady: Steady
+        self,
+        api: Api,
+        store: Store,
+        statuses: StatusWriter,
+        *,
+        clock: Clock,
+        traffic: TrafficLookup,
+        rights: Rights,
+        steady: Steady,
     ) -> None:
         self._api = api
         self._store = store
         self._statuses = statuses
         self._clock = clock
         self._traffic = traffic
+        self._rights = rights
         self._steady = steady
         self._soaks: dict[Key, dict[str, Soak]] = {}
         """What was earned by the last look, by model and by uid of the record."""
@@ -71,7 +82,8 @@ class Revisions:
             resolution = resolve(running, pods=pods)
             seen[revision.spec.identity] = resolution.confidence
             traffic = together([flows[w.uid] for w in running if w.uid in flows])
-            found = Look(workloads, self._revocations(revision, workloads), resolution, traffic)
+            lacks = await self._lacks(revision, running, templates=templates)
+            found = Look(workloads, self._revocations(revision, workloads), resolution, traffic, lacks)
             self._revise(revision, found, before.get(revision.metadata.uid), templates)
         return seen
 
@@ -129,6 +141,20 @@ class Revisions:
         asked = [w for w in workloads if w.available and w.ready > 0 and w.identity in soaking][:MOST_WORKLOADS]
         found = await asyncio.gather(*(self._traffic.of(model, w.name) for w in asked))
         return {w.uid: flow for w, flow in zip(asked, found, strict=True)}
+
+    async def _lacks(
+        self, revision: ModelRevision, running: Sequence[Workload], *, templates: Mapping[str, Template]
+    ) -> list[str]:
+        """What would keep one from starting that does not run, by its workload's template or the recorded one."""
+        if any(w.replicas for w in running):
+            return []
+        recorded = revision.status.recorded
+        template = next((templates[w.uid] for w in running if w.uid in templates), None)
+        if template is None and recorded is not None:
+            template = template_of(recorded)
+        if template is None:
+            return []
+        return await missing(self._api, template, namespace=revision.metadata.namespace, rights=self._rights)
 
     def _revocations(self, revision: ModelRevision, workloads: Sequence[Workload]) -> list[Revocation]:
         namespace, model = revision.metadata.namespace, revision.spec.model

@@ -8,11 +8,9 @@ and writes only what has changed.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 
 from lazaretto.api import ProtectedModel, ResponsePolicy, reasons
@@ -31,22 +29,18 @@ from lazaretto.domain.scene import Workload
 from lazaretto.engine.clock import Clock
 from lazaretto.engine.gather import Live, gather, scene_of
 from lazaretto.engine.revisions import Revisions, Steady
+from lazaretto.engine.rights import Rights
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Store
 from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.traffic_lookup import Ask, TrafficLookup
-from lazaretto.errors import ApiError
 from lazaretto.kube.api_server import Api
-from lazaretto.kube.resource import ACCESS_REVIEWS, AUTOSCALERS, DEPLOYMENTS, SERVICES, ResourceType
+from lazaretto.kube.resource import DEPLOYMENTS
 from lazaretto.kube.surface import name_of
 from lazaretto.traffic.registry import ROUTES
 
-log = logging.getLogger(__name__)
-
 ROLLBACK = "rollback"
 """A verb of ours, which admission asks for as well: with the right to patch alone, no template is rolled back."""
-RIGHTS_AGE = timedelta(minutes=5)
-_NEEDED: tuple[tuple[ResourceType, str], ...] = ((DEPLOYMENTS, "scale"), (AUTOSCALERS, ""), (SERVICES, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +81,10 @@ class Survey:
         self._clock = clock
         self._surroundings = surroundings or Surroundings()
         lookup = TrafficLookup(traffic, steady=steady)
-        self._revisions = Revisions(api, store, statuses, clock=clock, traffic=lookup, steady=steady)
-        self._rights: dict[str, tuple[datetime, list[str]]] = {}
+        self._rights = Rights(api, clock=clock)
+        self._revisions = Revisions(
+            api, store, statuses, clock=clock, traffic=lookup, rights=self._rights, steady=steady
+        )
 
     def review_policies(self, namespace: str) -> None:
         """Say on each ResponsePolicy of a namespace whether what it names exists."""
@@ -116,7 +112,7 @@ class Survey:
         scene = scene_of(live, namespace=namespace, model=name, containment=containment)
         self._surroundings.remember((namespace, name), live, scene=scene)
         confidences = await self._revisions.look(model, live.workloads, templates=live.templates)
-        denied = await self._denied_rights(namespace)
+        denied = await self._rights.lacking(namespace)
         obstacles = self._obstacles(model, live, denied)
         rights = await self._rights_to_bring_back(model, live.workloads)
 
@@ -130,51 +126,14 @@ class Survey:
             await self._revisions.clear(model, live.workloads, keep=keep[:1])
         return not obstacles and all(w.available for w in live.workloads)
 
-    async def _denied_rights(self, namespace: str) -> list[str]:
-        """Writes that the operator would be refused in this namespace; asked again every few minutes."""
-        now = self._clock.now()
-        asked, denied = self._rights.get(namespace, (None, []))
-        # A denial is asked again at once: somebody may be mending it while we look.
-        if asked is not None and not denied and now - asked < RIGHTS_AGE:
-            return denied
-        needed = [*_NEEDED, *((surface.resource, "") for surface, _ in ROUTES)]
-        answers = await asyncio.gather(*(self._may_patch(namespace, resource, sub) for resource, sub in needed))
-        denied = [text for text in answers if text]
-        self._rights[namespace] = (now, denied)
-        return denied
-
     async def _rights_to_bring_back(self, model: ProtectedModel, workloads: Sequence[Workload]) -> dict[str, bool]:
         """Whether copies may be made, and templates rolled back; not asked while nothing is out of service."""
         namespace, name = model.metadata.namespace, model.metadata.name
         verbs = {"may_copy": "create", "may_roll_back": ROLLBACK}
         if not records_out_of_service(self._store.revisions_of(namespace, name), workloads):
             return dict.fromkeys(verbs, False)
-        answers = await asyncio.gather(*(self._may_not(verb, namespace, DEPLOYMENTS, "") for verb in verbs.values()))
+        answers = await asyncio.gather(*(self._rights.may_not(verb, namespace, DEPLOYMENTS) for verb in verbs.values()))
         return dict(zip(verbs, (not text for text in answers), strict=True))
-
-    async def _may_patch(self, namespace: str, resource: ResourceType, subresource: str) -> str:
-        return await self._may_not("patch", namespace, resource, subresource)
-
-    async def _may_not(self, verb: str, namespace: str, resource: ResourceType, subresource: str) -> str:
-        attributes = {
-            "namespace": namespace,
-            "verb": verb,
-            "group": resource.group,
-            "resource": resource.plural,
-            "subresource": subresource,
-        }
-        body = {
-            "apiVersion": ACCESS_REVIEWS.api_version,
-            "kind": ACCESS_REVIEWS.kind,
-            "spec": {"resourceAttributes": attributes},
-        }
-        try:
-            answer = await self._api.create(ACCESS_REVIEWS, body, namespace="", manager="lazaretto")
-        except ApiError as error:
-            log.info("rights in %s not known: %s", namespace, error)
-            return ""
-        name = f"{resource.plural}/{subresource}" if subresource else resource.plural
-        return "" if (answer.get("status") or {}).get("allowed") else f"may not {verb} {name}"
 
     def _obstacles(self, model: ProtectedModel, live: Live, denied: Sequence[str]) -> list[_Obstacle]:
         found = [_Obstacle(reasons.FORBIDDEN, text, True) for text in (*live.denied, *denied)]

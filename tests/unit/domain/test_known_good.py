@@ -193,6 +193,17 @@ def test_the_soak_time_is_told_as_people_write_it(soak: timedelta, told: str) ->
     assert found.refused.endswith(f"short of the soak time of {told}")
 
 
+def test_one_whose_pods_would_not_start_is_not_brought_up() -> None:
+    record = good(attested_by="ci")
+    lacking = record.model_copy(update={"status": record.status.model_copy(update={"lacks": ["ConfigMap/prompts"]})})
+    brought_up = replace(SOAKED, running_only=False)
+    idle = workload("good", replicas=0)
+    assert judged(record, of=idle, criteria=brought_up).refused == ""
+    told = "ConfigMap/prompts, which its pods need, does not exist"
+    assert judged(lacking, of=idle, criteria=brought_up).refused == told
+    assert judged(lacking, criteria=brought_up).refused == "", "what serves has all that it needs"
+
+
 def test_without_a_soak_time_being_seen_is_enough() -> None:
     criteria = KnownGoodCriteria(require_attested=False, soak=timedelta(0))
     assert judged(good(since=at(1), earned=0), criteria=criteria).refused == ""
