@@ -1,4 +1,4 @@
-"""Writes the table of the results into the page: `python -m tests.faults RESULTS`."""
+"""Writes the table of the results into the page: `python -m tests.faults FOLDER`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from tests.faults.page import MARKER, PAGE
 from tests.faults.table import Line, table
 
 
-def main(path: str) -> None:
-    """Puts the results of a whole run behind the page's marker; fails if the run was not whole."""
-    lines = [Line(**line) for line in json.loads(Path(path).read_text())]
+def main(folder: str) -> None:
+    """Puts the results of a whole run, of all its workers, behind the page's marker."""
+    files = sorted(Path(folder).glob("*.json"))
+    lines = [Line(**line) for path in files for line in json.loads(path.read_text())]
     above, _, _ = PAGE.read_text().partition(MARKER)
     PAGE.write_text(f"{above}{MARKER}\n\n{table(lines)}")
     print(f"{len(lines)} plans, {sum(bool(line.broken) for line in lines)} of them red: see {PAGE.name}")

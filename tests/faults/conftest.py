@@ -19,7 +19,7 @@ from tests.faults.story import Place
 from tests.faults.table import Line
 
 RESULTS = "LAZARETTO_FAULTS_RESULTS"
-"""Names the file that takes the results."""
+"""Names the folder that takes the results."""
 
 
 @pytest.fixture(scope="package")
@@ -45,9 +45,10 @@ def stage(control_plane: ControlPlane, place: Place) -> Iterator[Stage]:
 
 @pytest.fixture(scope="package")
 def lines() -> Iterator[list[Line]]:
-    """Takes a line for each plan; all of them are written in the end, where the environment names a file."""
+    """Takes a line for each plan; in the end each worker writes its own where the environment names a folder."""
     found: list[Line] = []
     yield found
-    if path := os.environ.get(RESULTS):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps([line.plain() for line in found], indent=1))
+    if folder := os.environ.get(RESULTS):
+        path = Path(folder) / f"{os.environ.get('PYTEST_XDIST_WORKER', 'all')}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([line.plain() for line in found], indent=1))

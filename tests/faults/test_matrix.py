@@ -91,16 +91,19 @@ def test_these_are_all_writes_that_there_are(stage: Stage, place: Place) -> None
     )
 
 
+@pytest.mark.xdist_group("failing")
 @pytest.mark.parametrize("plan", parameters(FAILED))
 def test_a_write_fails(plan: Plan, batches: Batches, lines: list[Line]) -> None:
     accept(plan, batches.outcome(plan), lines)
 
 
+@pytest.mark.xdist_group("killed")
 @pytest.mark.parametrize("plan", parameters(KILLED))
 def test_the_operator_is_killed(plan: Plan, stage: Stage, place: Place, lines: list[Line]) -> None:
     accept(plan, _alone(plan, stage, place), lines)
 
 
+@pytest.mark.xdist_group("watches")
 @pytest.mark.parametrize("plan", parameters(STREAMED))
 def test_a_watch_goes_wrong(plan: Plan, stage: Stage, place: Place, lines: list[Line]) -> None:
     accept(plan, _alone(plan, stage, place), lines)

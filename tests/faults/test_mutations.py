@@ -24,6 +24,7 @@ def test_every_rule_has_a_place_in_the_sources(mutation: Mutation, tmp_path: Pat
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("mutations")
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.rule)
 def test_without_a_rule_its_plans_turn_red(
     mutation: Mutation, stage: Stage, place: Place, control_plane: ControlPlane, cluster: ClusterAccess, tmp_path: Path
