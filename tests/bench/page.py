@@ -172,5 +172,10 @@ def _stored(found: Figures) -> str:
             sizes = [f"{row[key] / MIB:.0f} MiB" for key in ("resident", "peak")]
             lines.append([name, process, f"{row['cores'] * 100:.2f} %", *sizes, *shown])
     head = ["Stored", "Process", "of a core, idle", "RSS", "peak RSS", "restart to ready", "restart to containment"]
-    told = f"A list of all {found['stored']} is {found['listBytes'] / MIB:.1f} MiB. Idle is {found['idleSeconds']} s.\n"
+    single = [sorted(found[name]["single"]) for name in ("none", "many")]
+    medians = [f"{times[len(times) // 2] * 1000:.0f} ms" for times in single]
+    told = f"A single incident is contained in {medians[0]} at the median with none stored, in {medians[1]} with all. "
+    told += (
+        f"A list of all {found['stored']} is {found['listBytes'] / MIB:.1f} MiB. Idle is {found['idleSeconds']} s.\n"
+    )
     return f"## Stored incidents\n\n{told}\n" + _table(head, lines)

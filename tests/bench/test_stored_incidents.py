@@ -18,6 +18,7 @@ from tests.bench.clearing import API
 from tests.bench.client import BareClient
 from tests.bench.figures import keep
 from tests.bench.footprint import Footprint
+from tests.bench.incidents import one_incident
 from tests.bench.observer import Observer
 from tests.bench.stage import SYSTEM, Bench, post, setting, staged, until_armed
 
@@ -25,6 +26,9 @@ STORED = setting("STORED", 10_000)
 IDLE_SECONDS = setting("STORED_IDLE_SECONDS", 120)
 MODELS = setting("STORED_MODELS", 20)
 RESTARTS = setting("STORED_RESTARTS", 5)
+SINGLES = setting("STORED_SINGLES", 20)
+_SPENT = 2 * (RESTARTS + SINGLES) + 1
+"""Models of which something is contained, beside those that have a past."""
 _OPERATOR = f"system:serviceaccount:{SYSTEM}:lazaretto-operator"
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
@@ -32,7 +36,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.timeout(3600)]
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with staged(tmp_path_factory.mktemp("stored"), map(_model, range(MODELS + 2 * RESTARTS + 1))) as bench:
+    with staged(tmp_path_factory.mktemp("stored"), map(_model, range(MODELS + _SPENT))) as bench:
         yield bench
 
 
@@ -47,9 +51,10 @@ async def _measure(bench: Bench) -> dict[str, Any]:
         await until_armed(client)
         observer = Observer(client)
         await observer.start()
-        fresh = iter(map(_model, range(MODELS, MODELS + 2 * RESTARTS + 1)))
+        fresh = iter(map(_model, range(MODELS, MODELS + _SPENT)))
         pattern = await _pattern(client, sender, bench, observer, next(fresh))
         without = await _state(bench)
+        without["single"] = await _singles(sender, bench, observer, fresh)
         without["restart"] = await _restarts(client, sender, bench, observer, fresh)
         began = time.monotonic()
         account = bench.plane.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
@@ -61,6 +66,7 @@ async def _measure(bench: Bench) -> dict[str, Any]:
         bench.operator.start()
         await asyncio.sleep(20)
         stored = await _state(bench)
+        stored["single"] = await _singles(sender, bench, observer, fresh)
         stored["restart"] = await _restarts(client, sender, bench, observer, fresh)
         await observer.stop()
     return {"stored": STORED, "listBytes": size, "idleSeconds": IDLE_SECONDS, "none": without, "many": stored}
@@ -93,6 +99,17 @@ async def _state(bench: Bench) -> dict[str, Any]:
         }
         for name in after
     } | {"calls": dict(calls.most_common(12))}
+
+
+async def _singles(
+    sender: aiohttp.ClientSession, bench: Bench, observer: Observer, fresh: Iterator[str]
+) -> list[float]:
+    """Seconds from POST to containment of incidents that come one by one."""
+    found: list[float] = []
+    for _ in range(SINGLES):
+        await asyncio.sleep(1)
+        found.append((await one_incident(bench, observer, next(fresh), sender=sender)).contained)
+    return found
 
 
 async def _restarts(

@@ -153,3 +153,5 @@ def serves_rolled_back(scene: Scene, record: Record) -> None:
     (hold,) = scene.read("containments", MODEL)["spec"]["holds"]
     assert hold["rollback"]["doneAt"]
     assert [w["rolledBack"] for w in hold["compromised"]] == [True]
+    (entry,) = (each for each in found["status"]["timeline"] if each["type"] == "RolledBack")
+    assert record.name in entry["message"]

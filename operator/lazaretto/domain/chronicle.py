@@ -106,9 +106,24 @@ def reaching(status: AIIncidentStatus, hold: Hold) -> Iterator[Fact]:
         facts.append(Fact("reach:freed", "Reaching", message))
     if reach.served_at is not None:
         facts.append(Fact("reach:served", "Served", _served(reach, name), at=reach.served_at))
+    yield from _not_pushed_out(facts, status)
+
+
+def rolling_back(status: AIIncidentStatus, hold: Hold) -> Iterator[Fact]:
+    """That a template was rolled back in place."""
+    rollback = hold.rollback
+    if rollback is not None and rollback.done_at is not None:
+        name = rollback.workload.ref
+        message = f"{name} was given the template that {rollback.revision} recorded, and is given back"
+        fact = Fact(f"rolled-back:{rollback.workload.uid}", "RolledBack", message, object=name, at=rollback.done_at)
+        yield from _not_pushed_out([fact], status)
+
+
+def _not_pushed_out(facts: Sequence[Fact], status: AIIncidentStatus) -> Iterator[Fact]:
+    """Those that are not older than all that is kept: they were told once."""
     dropped = status.timeline_count > len(status.timeline)
     oldest = status.timeline[0].at if dropped and status.timeline else None
-    yield from (f for f in facts if oldest is None or (f.at is not None and f.at >= oldest))
+    return (f for f in facts if oldest is None or (f.at is not None and f.at >= oldest))
 
 
 def _plan(reach: Reach) -> str:

@@ -22,7 +22,6 @@ from lazaretto.domain.evidence import Evidence, Finding, Problem
 from lazaretto.domain.recorded_template import plain
 from lazaretto.domain.rollback import ROLE, is_as_rolled_back, late, undone
 from lazaretto.domain.scene import Demand
-from lazaretto.domain.timeline import Fact
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.journal import Journal
 from lazaretto.engine.pods import unfinished_pods
@@ -122,9 +121,6 @@ class RollingBack:
         holds = [done if h.incident_uid == hold.incident_uid else h for h in journal.spec.holds]
         spec = journal.spec.model_copy(update={"holds": holds})
         current.journal = await self._journal.write(spec, namespace=current.key[0], current=journal)
-        text = f"{rollback.workload.ref} was given the template that {rollback.revision} recorded, and is given back"
-        uid = rollback.workload.uid
-        current.facts.append(Fact(f"rolled-back:{uid}", "RolledBack", text, object=rollback.workload.ref))
 
 
 def rolled_back(evidence: Evidence, current: Pass, *, demand: Demand) -> Evidence:

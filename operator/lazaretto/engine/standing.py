@@ -68,6 +68,7 @@ def _facts(
     held = next((h for h in current.triage.holds if h.incident_uid == incident.metadata.uid), None)
     if held is not None:
         yield from chronicle.reaching(incident.status, held)
+        yield from chronicle.rolling_back(incident.status, held)
     yield from current.facts
     if verdict.step is Step.RELEASE:
         yield from (f for p in current.plans for f in chronicle.restoring(p.ref, p.uid, p.restore))
