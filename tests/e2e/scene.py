@@ -119,10 +119,10 @@ class Scene:
         )
         return found
 
-    def decide(self, user: str, verb: str, *, name: str = f"{MODEL}-1", **more: str) -> Any:
+    def decide(self, user: str, verb: str, *, name: str = f"{MODEL}-1", model: str = MODEL, **more: str) -> Any:
         """Creates a decision with a person's own credentials; `more` overrides fields of its spec."""
         if verb in RELEASING:
-            outlive_the_beginning(self.read("containments", MODEL))
+            outlive_the_beginning(self.read("containments", model))
         about = self.incident(name)
         spec = {
             "incidentName": name,
@@ -135,7 +135,7 @@ class Scene:
         body = {
             "apiVersion": "lazaretto.dev/v1alpha1",
             "kind": "IncidentDecision",
-            "metadata": {"name": f"{name}-{verb.lower()}-{uuid.uuid4().hex[:6]}"},
+            "metadata": {"name": f"{name[:200]}-{verb.lower()}-{uuid.uuid4().hex[:6]}"},
             "spec": spec,
         }
         return self._stage.person(user).create(body, namespace=self.namespace)

@@ -103,6 +103,7 @@ def _named(containment: Containment | None) -> set[str]:
     spec = containment.spec
     names = {name for hold in spec.holds for name in hold.revisions}
     names |= {hold.known_good.revision for hold in spec.holds if hold.known_good}
+    names |= {hold.rollback.revision for hold in spec.holds if hold.rollback}
     return names | {hold.awaits.revision for hold in spec.holds if hold.awaits} | {c.revision for c in spec.copies}
 
 

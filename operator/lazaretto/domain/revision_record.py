@@ -45,10 +45,15 @@ def revocations(
     containment: Containment | None,
     workloads: Iterable[Workload],
 ) -> list[Revocation]:
-    """Open incidents that name the revision or a workload that runs it, by their target or by their hold."""
+    """Open incidents that name the revision or a workload that runs it, by their target or by their hold.
+
+    The name of a workload that was rolled back stands for what it ran before.
+    """
     name = revision.metadata.name
-    names = {name, *(w.name for w in workloads if w.identity == revision.spec.identity)}
-    held = {h.incident_uid for h in (containment.spec.holds if containment else ()) if name in h.revisions}
+    holds = containment.spec.holds if containment else ()
+    spared = {w.uid for hold in holds for w in hold.compromised if w.rolled_back}
+    names = {name, *(w.name for w in workloads if w.identity == revision.spec.identity and w.uid not in spared)}
+    held = {h.incident_uid for h in holds if name in h.revisions}
     found = [
         Revocation(incident=i.metadata.name, incident_uid=i.metadata.uid, category=i.spec.category)
         for i in incidents

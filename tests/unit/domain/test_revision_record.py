@@ -113,6 +113,14 @@ def test_a_revocation_says_which_incident_and_of_what_kind() -> None:
     assert found == Revocation(incident="chat-1", incident_uid="uid-of-chat-1", category="ModelPoisoning")
 
 
+def test_the_name_of_a_workload_that_was_rolled_back_stands_for_what_it_ran_before() -> None:
+    named, running = incident("chat-9", revision="chat"), workload("chat", runs="v1")
+    held = hold(named, [running])
+    spared = held.model_copy(update={"compromised": [held.compromised[0].model_copy(update={"rolled_back": True})]})
+    assert revocations(V1, incidents=[named], containment=containment(held), workloads=[running])
+    assert revocations(V1, incidents=[named], containment=containment(spared), workloads=[running]) == []
+
+
 def test_no_more_revocations_are_told_than_the_field_takes() -> None:
     many = [incident(f"chat-{number:02}", revision="v1") for number in reversed(range(20))]
     found = revocations(V1, incidents=many, containment=None, workloads=())
