@@ -38,7 +38,10 @@ def settings() -> kopf.OperatorSettings:
     ours.watching.client_timeout = 270.0
     ours.watching.inactivity_timeout = 70.0
     ours.watching.reconnect_backoff = 0.1
-    ours.watching.chunk_size = 500
+    # Thousands of stored incidents are read at the start. Kopf keeps a page of them, and of each the last event, in a
+    # worker of its own that waits this long for the next one.
+    ours.watching.chunk_size = 100
+    ours.queueing.idle_timeout = 0.2
     ours.queueing.error_delays = (0.2, 0.5, 1.0, 2.0, 5.0)
     ours.queueing.exit_timeout = 5.0
     ours.execution.default_backoff = 1.0
