@@ -46,6 +46,15 @@ class Outcome:
     failed: list[str] = field(default_factory=list)
 
 
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """What one request brought for one group, until it is stored or was not to be."""
+
+    alerts: Sequence[Alert]
+    outcome: Outcome
+    settled: bool = False
+
+
 def shown(names: Sequence[str]) -> str:
     """Names of an outcome for a line of the log, the first few of many."""
     first = ", ".join(names[:_NAMES_LOGGED]) or "none"
@@ -93,6 +102,7 @@ class IncidentStore:
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._deciding = asyncio.Lock()
         # Requests of one process take turns per model, so that only another receiver can come in between.
+        self._waiting: dict[tuple[Group, str], list[_Turn]] = {}
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def record(self, groups: Mapping[Group, Sequence[Alert]], *, sender: str) -> Outcome:
@@ -105,14 +115,40 @@ class IncidentStore:
 
     async def _record(self, group: Group, *, alerts: Sequence[Alert], sender: str, outcome: Outcome) -> None:
         turn = self._turns.setdefault((group.namespace, group.model), asyncio.Lock())
-        async with turn, self._slots:
-            try:
-                await self._settle(group, alerts=alerts, sender=sender, outcome=outcome)
-            except ApiError as error:
-                _log.warning(
-                    "incident of %s/%s (%s) not stored: %s", group.namespace, group.prefix, group.category, error
-                )
-                outcome.failed.append(f"{group.namespace}/{group.prefix}")
+        waiting = self._waiting.setdefault((group, sender), [])
+        mine = _Turn(alerts, outcome)
+        waiting.append(mine)
+        try:
+            async with turn, self._slots:
+                if not mine.settled:
+                    # Whoever waits by now comes along: their alerts take no write of their own.
+                    along = [mine, *(each for each in waiting if each is not mine)]
+                    waiting.clear()
+                    await self._settle_all(group, along, sender=sender)
+        finally:
+            if mine in waiting:
+                waiting.remove(mine)
+            if not waiting and self._waiting.get((group, sender)) is waiting:
+                del self._waiting[group, sender]
+
+    async def _settle_all(self, group: Group, turns: Sequence[_Turn], *, sender: str) -> None:
+        """Store what several requests brought for one group. Each that is not settled then sees to itself."""
+        done = Outcome()
+        try:
+            await self._settle(group, alerts=[a for turn in turns for a in turn.alerts], sender=sender, outcome=done)
+        except ApiError as error:
+            if len(turns) > 1:
+                # One may have brought what the API server does not take; the others are not to suffer for it.
+                await self._settle_all(group, turns[:1], sender=sender)
+                return
+            _log.warning("incident of %s/%s (%s) not stored: %s", group.namespace, group.prefix, group.category, error)
+            done.failed.append(f"{group.namespace}/{group.prefix}")
+        for number, turn in enumerate(turns):
+            turn.settled = True
+            # An incident was created once, however many brought alerts for it.
+            turn.outcome.created += done.created if number == 0 else []
+            turn.outcome.extended += done.extended if number == 0 else [*done.created, *done.extended]
+            turn.outcome.failed += done.failed
 
     async def _settle(self, group: Group, *, alerts: Sequence[Alert], sender: str, outcome: Outcome) -> None:
         above = 0
