@@ -44,6 +44,9 @@ def attempt(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
     except (AssertionError, OSError, TimeoutError) as error:
         phase = plan.phase if plan else CONTAIN
         return Outcome({"C" if phase == CONTAIN else "R": f"it did not come to its end: {error}"})
+    finally:
+        # Models that are looked at every minute would take the machine from the plans that are still to come.
+        scene.admin.delete("protectedmodels", namespace=scene.namespace, name=MODEL)
 
 
 def play(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
