@@ -69,7 +69,7 @@ def test_the_longest_names_are_contained_and_released(stage: Stage) -> None:
 
 
 def _kept(scene: Scene, name: str) -> str:
-    return str(scene.incident(name)["status"].get("evidence", {}).get("name", ""))
+    return str(scene.incident(name)["status"].get("evidence", {}).get("configMap", ""))
 
 
 def _ready(scene: Scene, name: str) -> bool:
