@@ -4,6 +4,7 @@
     ├── ConfigurationError        a flag, file or environment variable is wrong; the process ends
     ├── InvalidInput              a field of something we were sent; the sender is told
     ├── TooLarge                  more has to be stored than an object of ours may hold
+    ├── TemplateRefused           a recorded pod template is not run again
     ├── SchemaError               a type that a CRD cannot express, or leaves unbounded
     └── ApiError                  the API server said no, or said nothing
         ├── NotFound              404
@@ -42,6 +43,10 @@ class InvalidInput(LazarettoError):
 
 class TooLarge(LazarettoError):
     """Something exceeds a bound of our own kinds; the text says what, and the bound."""
+
+
+class TemplateRefused(LazarettoError):
+    """A recorded pod template is not run again; the text says why."""
 
 
 class SchemaError(LazarettoError):

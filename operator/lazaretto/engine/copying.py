@@ -22,9 +22,9 @@ from lazaretto.domain.identity import identity_of
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.journal import Journal
-from lazaretto.engine.recorded import LONGEST, MOST_QUOTED, RefusedError, check_identity, check_needs, recorded_template
+from lazaretto.engine.recorded import LONGEST, MOST_QUOTED, check_identity, check_needs, recorded_template
 from lazaretto.engine.release import waiting_for
-from lazaretto.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
+from lazaretto.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, TemplateRefused
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import create, dry_run
 from lazaretto.kube.resource import DEPLOYMENTS
@@ -64,7 +64,7 @@ class Copying:
         try:
             async with asyncio.timeout(LONGEST):
                 return await self._made(current, copy)
-        except RefusedError as refusal:
+        except TemplateRefused as refusal:
             problem = str(refusal)
         except TimeoutError:
             problem = f"making it took longer than {LONGEST:g} s"
@@ -89,12 +89,12 @@ class Copying:
         found = _named(current, copy.name)
         if found is not None and uid_of(found) == copy.uid:
             if identity_of(template_in(found)) != copy.identity:
-                raise RefusedError("somebody changed its template; delete it to have it made anew")
+                raise TemplateRefused("somebody changed its template; delete it to have it made anew")
             return False
         template = recorded_template(current, revision=copy.revision, identity=copy.identity)
         body = copy_body(copy, template, model=current.known.name, apart_from=_apart_from(current, copy))
         if found is not None and not is_ours(found, model=current.known.name):
-            raise RefusedError("there is another of that name, and not ours: delete or rename it")
+            raise TemplateRefused("there is another of that name, and not ours: delete or rename it")
         if found is not None and is_as_made(found, body):
             await self._record(current, copy, found)
             return True
@@ -107,7 +107,7 @@ class Copying:
         stored = await self._api.create(DEPLOYMENTS, body, namespace=current.key[0], manager=MANAGER)
         try:
             check_identity(stored, identity=copy.identity)
-        except RefusedError:
+        except TemplateRefused:
             await self._api.delete(DEPLOYMENTS, namespace=current.key[0], name=copy.name, uid=uid_of(stored))
             raise
         await self._record(current, copy, stored)

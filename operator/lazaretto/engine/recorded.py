@@ -12,6 +12,7 @@ from lazaretto.domain.identity import identity_of
 from lazaretto.domain.recorded_template import template_of
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.needs import missing
+from lazaretto.errors import TemplateRefused
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.surface import template_in
 
@@ -20,35 +21,31 @@ LONGEST = 5.0
 MOST_QUOTED = 256
 
 
-class RefusedError(Exception):
-    """The template is not run again; the text says why."""
-
-
 def recorded_template(current: Pass, *, revision: str, identity: str) -> Mapping[str, Any]:
-    """The template that the operator recorded. Raises `RefusedError` unless it is what was chosen, and still good."""
+    """The template that was recorded. Raises `TemplateRefused` unless it is what was chosen, and still good."""
     record = next((r for r in current.known.revisions if r.metadata.name == revision), None)
     if record is None or record.status.recorded is None:
-        raise RefusedError("the record has no template any more")
+        raise TemplateRefused("the record has no template any more")
     if named := _naming(current, record):
-        raise RefusedError(f"incident {named} names that revision")
+        raise TemplateRefused(f"incident {named} names that revision")
     template = template_of(record.status.recorded)
     if identity_of(template) != identity:
-        raise RefusedError("what is recorded is not what was chosen")
+        raise TemplateRefused("what is recorded is not what was chosen")
     return template
 
 
 async def check_needs(api: Api, template: Mapping[str, Any], *, namespace: str) -> None:
-    """Raises `RefusedError` if something that its pods do not start without is missing."""
+    """Raises `TemplateRefused` if something that its pods do not start without is missing."""
     if lacking := await missing(api, template, namespace=namespace):
-        raise RefusedError(lacking_text(lacking))
+        raise TemplateRefused(lacking_text(lacking))
 
 
 def check_identity(stored: Mapping[str, Any], *, identity: str) -> None:
-    """Raises `RefusedError` if the API server has made something else of the template."""
+    """Raises `TemplateRefused` if the API server has made something else of the template."""
     found = identity_of(template_in(stored))
     if found != identity:
         text = f"admission changes what its pods would run: identity {found[:10]} instead of {identity[:10]}"
-        raise RefusedError(text)
+        raise TemplateRefused(text)
 
 
 def _naming(current: Pass, record: ModelRevision) -> str:

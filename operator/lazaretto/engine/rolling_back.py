@@ -25,8 +25,8 @@ from lazaretto.domain.scene import Demand
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.journal import Journal
 from lazaretto.engine.pods import unfinished_pods
-from lazaretto.engine.recorded import LONGEST, MOST_QUOTED, RefusedError, check_identity, check_needs, recorded_template
-from lazaretto.errors import ApiError, Conflict, Forbidden, NotFound
+from lazaretto.engine.recorded import LONGEST, MOST_QUOTED, check_identity, check_needs, recorded_template
+from lazaretto.errors import ApiError, Conflict, Forbidden, NotFound, TemplateRefused
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import Request, dry_run, json_patch
 from lazaretto.kube.resource import DEPLOYMENTS
@@ -67,7 +67,7 @@ class RollingBack:
         try:
             async with asyncio.timeout(LONGEST):
                 return await self._rolled_back(current, hold, rollback)
-        except RefusedError as refusal:
+        except TemplateRefused as refusal:
             problem = str(refusal)
         except TimeoutError:
             problem = f"it took longer than {LONGEST:g} s"
@@ -141,20 +141,20 @@ def rolled_back(evidence: Evidence, current: Pass, *, demand: Demand) -> Evidenc
 
 
 def _check_free(current: Pass, hold: Hold, found: Object) -> None:
-    """Raises `RefusedError` if the Deployment is not what was to be rolled back, or more hangs on it."""
+    """Raises `TemplateRefused` if the Deployment is not what was to be rolled back, or more hangs on it."""
     workload, rollback = workload_of(found), hold.rollback
     assert rollback is not None  # noqa: S101  # checked by the caller
     if uid_of(found) != rollback.workload.uid:
-        raise RefusedError("it was deleted and made anew")
+        raise TemplateRefused("it was deleted and made anew")
     if found["spec"].get("paused"):
         # Its controller would bring the pods of the former template back.
-        raise RefusedError("it is paused; resume it, so that its controller acts on a new template")
+        raise TemplateRefused("it is paused; resume it, so that its controller acts on a new template")
     for other in standing(current.triage.holds):
         if other.incident_uid != hold.incident_uid and any(w.uid == workload.uid for w in other.condemned):
-            raise RefusedError(f"{other.incident} holds it as well")
+            raise TemplateRefused(f"{other.incident} holds it as well")
     bad = {r.spec.identity for r in current.known.revisions if r.metadata.name in hold.revisions}
     if bad and workload.identity not in bad:
-        raise RefusedError("somebody changed its template since; release it if that is the repair")
+        raise TemplateRefused("somebody changed its template since; release it if that is the repair")
 
 
 def _write(found: Object, template: Mapping[str, Any], *, namespace: str) -> Request:
