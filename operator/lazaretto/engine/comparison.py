@@ -106,7 +106,8 @@ class Comparison:
             return False
 
     async def _compare(self, kind: type[Resource]) -> None:
-        present: set[str] = set()
+        # What comes to be while pages are read is on none of them, and not gone.
+        known, present = {each.metadata.uid for each in self._store.all(kind)}, set[str]()
         try:
             async for bodies in self._api.pages(of(kind)):
                 present |= {str(body["metadata"].get("uid", "")) for body in bodies}
@@ -114,7 +115,7 @@ class Comparison:
         except ApiError as error:
             log.warning("%s not compared: %s", kind.facts.plural, error)
             return
-        for obj in [each for each in self._store.all(kind) if each.metadata.uid not in present]:
+        for obj in [each for each in self._store.all(kind) if each.metadata.uid in known - present]:
             await self._confirm_gone(kind, obj)
 
     async def _take_in(self, kind: type[Resource], bodies: Sequence[Mapping[str, Any]]) -> None:
