@@ -24,9 +24,9 @@ from tests.bench.stage import SYSTEM, Bench, post, setting, staged, until_armed
 
 STORED = setting("STORED", 10_000)
 IDLE_SECONDS = setting("STORED_IDLE_SECONDS", 120)
-MODELS = setting("STORED_MODELS", 20)
-RESTARTS = setting("STORED_RESTARTS", 5)
-SINGLES = setting("STORED_SINGLES", 20)
+MODELS = setting("STORED_MODELS", 10)
+RESTARTS = setting("STORED_RESTARTS", 4)
+SINGLES = setting("STORED_SINGLES", 5)
 _SPENT = 2 * (RESTARTS + SINGLES) + 1
 """Models of which something is contained, beside those that have a past."""
 _OPERATOR = f"system:serviceaccount:{SYSTEM}:lazaretto-operator"

@@ -71,6 +71,7 @@ def test_what_is_created_while_the_list_is_on_its_way_is_not_taken_for_gone(monk
         for _ in range(15):
             await asyncio.sleep(0.1)
             assert running.engine.store.get(AIIncident, NAMESPACE, f"{MODEL}-1") is not None
+        assert not [call for call in running.slow.calls if call.what == "get aiincidents"], "nor asked about"
         world.approve(verb="ApproveContainment", people=["alice"])
         await running.contained()
 
