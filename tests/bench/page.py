@@ -35,16 +35,16 @@ decides about every absolute figure. What can be compared are ratios within one 
 
 _CAUSES = """## What is missed, and why
 
-- A single incident at the median: after the receiver's write, which is half of the floor, come the watch event, a round of
-  eight reads, the journal, and three writes at once. That is one round trip more than the floor has, and ten to fifteen
-  milliseconds of processor time of both sides on the same two cores.
-- A hundred models at once: what is contained is read back every second until its pods are gone, with two dry runs each,
-  by the workers that contain the others as well. The API server answers about three hundred requests a second here, on
-  cores that it shares with everything else, and is what all wait for.
+- A single incident at the median: after the receiver's write, which is half of the floor, come the watch event, a
+  round of eight reads, the journal, and three writes at once. That is one round trip more than the floor has, and ten
+  to fifteen milliseconds of processor time of both sides on the same two cores.
+- A hundred models at once: what is contained is read back every second until its pods are gone, with two dry runs
+  each, by the workers that contain the others as well. The API server answers about three hundred requests a second
+  here, on cores that it shares with everything else, and is what all wait for.
 - A critical incident in the midst of that goes first once it is known. In the largest storm it is known late: each
   event about an incident with 64 alerts is forty kilobytes, and the watch lags behind by seconds.
-- Many small notifications about the same models are stored at thirty writes a second: each write is checked against the
-  whole list of alerts.
+- Many small notifications about the same models are stored at thirty writes a second: each write is checked against
+  the whole list of alerts.
 """
 
 
