@@ -12,6 +12,7 @@ import json
 import os
 import ssl
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import groupby
@@ -122,7 +123,17 @@ class ClusterAccess:
     def apply_definitions(self, *sources: Path | str | Document) -> None:
         """Applies CustomResourceDefinitions and waits until the server serves their kinds."""
         self.apply(*sources)
-        self.kubectl("wait", "--for=condition=Established", "--timeout=90s", "crd", "--all")
+        for _ in range(20):
+            try:
+                self.kubectl("wait", "--for=condition=Established", "--timeout=90s", "crd", "--all")
+            except KubectlError as error:
+                # One that was stored a moment ago may have no conditions yet, which kubectl takes for an error.
+                if "accessor error" not in str(error):
+                    raise
+                time.sleep(0.5)
+            else:
+                return
+        raise AssertionError("some kinds are still not served")
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Returns a kubeconfig with a fresh token of the ServiceAccount, which must exist."""

@@ -46,12 +46,17 @@ def _schemas_loosened(admin: RawApi) -> Iterator[None]:
     crds = [admin.get(_CRDS, name=f"{kind.facts.plural}.lazaretto.dev") for kind in KINDS]
     anything = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
     for crd in crds:
-        _change_versions(admin, crd, [{**version, "schema": anything} for version in crd["spec"]["versions"]])
+        _change_versions(admin, crd, [_loosened(v, anything) for v in crd["spec"]["versions"]])
     try:
         yield
     finally:
         for crd in crds:
             _change_versions(admin, crd, crd["spec"]["versions"])
+
+
+def _loosened(version: Mapping[str, Any], schema: Any) -> Any:
+    """The version with another schema, of which lists cannot be narrowed by a field."""
+    return {key: value for key, value in version.items() if key != "selectableFields"} | {"schema": schema}
 
 
 def _change_versions(admin: RawApi, crd: Mapping[str, Any], versions: list[Any]) -> None:
