@@ -115,7 +115,8 @@ class Comparison:
         except ApiError as error:
             log.warning("%s not compared: %s", kind.facts.plural, error)
             return
-        for obj in [each for each in self._store.all(kind) if each.metadata.uid in known - present]:
+        missing = known - present
+        for obj in [each for each in self._store.all(kind) if each.metadata.uid in missing]:
             await self._confirm_gone(kind, obj)
 
     async def _take_in(self, kind: type[Resource], bodies: Sequence[Mapping[str, Any]]) -> None:

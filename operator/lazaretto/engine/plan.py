@@ -91,11 +91,11 @@ def plan(live: Live, *, scene: Scene, demand: Demand, containment: Containment |
     targets = containment.spec.targets if containment else []
     objects: list[ObjectPlan] = []
     refused: list[str] = []
-    spared = {w.uid for w in demand.rolled_back}
+    spared = _references(live, {w.uid for w in demand.rolled_back})
     for surface, found in live.objects.items():
         # What owns held objects comes after them (`gather`), and is recognised by what is held so far.
         held = {(p.surface.resource.group, *p.name) for p in objects if p.wanted}
-        known = replace(demand, held=frozenset(held | _references(live, spared)))
+        known = replace(demand, held=frozenset(held | spared))
         for obj in found:
             try:
                 made = plan_object(surface, obj, scene=scene, demand=known, target=find_target(targets, uid_of(obj)))

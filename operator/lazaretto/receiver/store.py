@@ -101,8 +101,8 @@ class IncidentStore:
         self._now = now
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._deciding = asyncio.Lock()
-        # Requests of one process take turns per model, so that only another receiver can come in between.
         self._waiting: dict[tuple[Group, str], list[_Turn]] = {}
+        # Requests of one process take turns per model, so that only another receiver can come in between.
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def record(self, groups: Mapping[Group, Sequence[Alert]], *, sender: str) -> Outcome:
