@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from lazaretto.domain.identity import identity_of, revision_name
 from lazaretto.domain.recorded_template import plain
 from tests.cluster.waiting import until
 from tests.e2e.raw_api import Object
-from tests.e2e.scene import Scene, condition
+from tests.e2e.scene import Scene, Stage, condition
 from tests.e2e.shapes import BAD, MODEL, Shape, policy
 
 SOAK = "2s"
@@ -108,6 +109,18 @@ def attested(scene: Scene, good: Object, bad: Object) -> Record:
     until(lambda: record.looked(lambda s: s.get("recorded") or s.get("unrecorded")), what="its template is kept")
     roll_out(scene, bad)
     return record
+
+
+Built = dict[str, tuple[Scene, Record]]
+
+
+def all_attested(stage: Stage, names: Iterable[str], shape: Shape) -> Built:
+    """A scene for each name, in which what was attested is run by nothing any more and is what is fallen back to."""
+    scenes = stage.build_all(dict.fromkeys(names, shape))
+    records = {name: attested(scene, template(1), template(2)) for name, scene in scenes.items()}
+    for record in records.values():
+        record.chosen()
+    return {name: (scene, records[name]) for name, scene in scenes.items()}
 
 
 def degraded(scene: Scene) -> str:

@@ -9,7 +9,7 @@ from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.ledger import Ledger, named
 from tests.e2e.moments import Moment, killed_at
-from tests.e2e.rollouts import SHAPE, Record, attested, template
+from tests.e2e.rollouts import SHAPE, Built, Record, all_attested
 from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import MODEL
 from tests.faults.proxy import Proxy
@@ -21,17 +21,12 @@ MAKING = {
     "made, unanswered": Moment("POST", ("/deployments",), answered=True),
 }
 REMOVING = ("not removed", "removed, unanswered")
-Built = dict[str, tuple[Scene, Record]]
 
 
 @pytest.fixture(scope="module")
 def built(stage: Stage) -> Built:
     """A scene for each moment, in which what was good is run by nothing any more."""
-    scenes = stage.build_all(dict.fromkeys((*MAKING, *REMOVING), SHAPE))
-    records = {name: attested(scene, template(1), template(2)) for name, scene in scenes.items()}
-    for record in records.values():
-        record.chosen()
-    return {name: (scene, records[name]) for name, scene in scenes.items()}
+    return all_attested(stage, (*MAKING, *REMOVING), SHAPE)
 
 
 @pytest.mark.parametrize("name", MAKING)

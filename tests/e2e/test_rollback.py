@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -106,29 +107,33 @@ def named_by_another(scene: Scene, record: Record) -> str:
     return str(scene.await_state("Stalled", name=f"{MODEL}-2")["status"])
 
 
-def a_pod_that_does_not_end(scene: Scene, record: Record) -> str:
+LEFT = "compromised pods are still terminating"
+
+
+@contextmanager
+def one_pod_left(scene: Scene) -> Iterator[None]:
+    """Reports an incident, of which one pod does not end before the `with` is over."""
     pod = next(p for p in scene.all("pods") if p["metadata"]["name"].startswith(BAD))["metadata"]["name"]
     scene.patch("pods", pod, {"metadata": {"finalizers": ["example.com/stay"]}})
-    before = current_template(scene)
     scene.report()
-    left = "compromised pods are still terminating"
-    until(lambda: left in condition(scene.incident(), "Contained").get("message", ""), what="one pod is left")
-    scene.look_again()
-    assert current_template(scene) == before
+    until(lambda: LEFT in condition(scene.incident(), "Contained").get("message", ""), what="one pod is left")
+    yield
     scene.patch("pods", pod, {"metadata": {"finalizers": None}})
+
+
+def a_pod_that_does_not_end(scene: Scene, record: Record) -> str:
+    before = current_template(scene)
+    with one_pod_left(scene):
+        scene.look_again()
+        assert current_template(scene) == before
     serves_rolled_back(scene, record)
-    return left
+    return LEFT
 
 
 def what_it_needs_goes_meanwhile(scene: Scene, record: Record) -> str:
     """What was there when it was chosen is looked for once more before the template is written."""
-    pod = next(p for p in scene.all("pods") if p["metadata"]["name"].startswith(BAD))["metadata"]["name"]
-    scene.patch("pods", pod, {"metadata": {"finalizers": ["example.com/stay"]}})
-    scene.report()
-    left = "compromised pods are still terminating"
-    until(lambda: left in condition(scene.incident(), "Contained").get("message", ""), what="one pod is left")
-    scene.admin.delete("configmaps", namespace=scene.namespace, name=PROMPTS)
-    scene.patch("pods", pod, {"metadata": {"finalizers": None}})
+    with one_pod_left(scene):
+        scene.admin.delete("configmaps", namespace=scene.namespace, name=PROMPTS)
     text = degraded(scene)
     scene.create(prompts())
     serves_rolled_back(scene, record)

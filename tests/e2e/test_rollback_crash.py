@@ -8,8 +8,8 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
 from tests.e2e.ledger import Ledger, named
 from tests.e2e.moments import Moment, killed_at
-from tests.e2e.rollouts import ROLLING_BACK, Record, attested, serves_rolled_back, template
-from tests.e2e.scene import OPERATOR, Scene, Stage
+from tests.e2e.rollouts import ROLLING_BACK, Built, all_attested, serves_rolled_back
+from tests.e2e.scene import OPERATOR, Stage
 from tests.e2e.shapes import BAD
 from tests.faults.proxy import Proxy
 
@@ -19,19 +19,15 @@ MOMENTS = ("not written", "written, unanswered")
 
 
 @pytest.fixture(scope="module")
-def built(stage: Stage) -> dict[str, tuple[Scene, Record]]:
+def built(stage: Stage) -> Built:
     """A scene for each moment, in which what was good is run by nothing any more."""
-    scenes = stage.build_all(dict.fromkeys(MOMENTS, ROLLING_BACK))
-    records = {name: attested(scene, template(1), template(2)) for name, scene in scenes.items()}
-    for record in records.values():
-        record.chosen()
-    return {name: (scene, records[name]) for name, scene in scenes.items()}
+    return all_attested(stage, MOMENTS, ROLLING_BACK)
 
 
 @pytest.mark.parametrize("name", MOMENTS)
 def test_killed_while_it_writes_the_template(
     name: str,
-    built: dict[str, tuple[Scene, Record]],
+    built: Built,
     proxied: tuple[OperatorProcess, Proxy],
     audit: AuditLog,
 ) -> None:

@@ -8,8 +8,6 @@ store what was recorded. Nothing that fails here keeps a model from being contai
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping
 
 from lazaretto.api import reasons
@@ -22,15 +20,13 @@ from lazaretto.domain.identity import identity_of
 from lazaretto.domain.timeline import Fact
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.journal import Journal
-from lazaretto.engine.recorded import LONGEST, MOST_QUOTED, check_identity, check_needs, recorded_template
+from lazaretto.engine.recorded import MOST_QUOTED, attempted, check_identity, check_needs, recorded_template
 from lazaretto.engine.release import waiting_for
-from lazaretto.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, TemplateRefused
+from lazaretto.errors import AlreadyExists, ApiError, Conflict, NotFound, TemplateRefused
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import create, dry_run
 from lazaretto.kube.resource import DEPLOYMENTS
 from lazaretto.kube.surface import name_of, template_in, uid_of
-
-log = logging.getLogger(__name__)
 
 MANAGER = "lazaretto-copy"
 
@@ -60,27 +56,14 @@ class Copying:
         return restless
 
     async def _make(self, current: Pass, copy: WorkloadCopy) -> bool:
-        problem = ""
+        where = f"copy {current.key[0]}/{copy.name}"
         try:
-            async with asyncio.timeout(LONGEST):
-                return await self._made(current, copy)
-        except TemplateRefused as refusal:
-            problem = str(refusal)
-        except TimeoutError:
-            problem = f"making it took longer than {LONGEST:g} s"
+            done, problem = await attempted(self._made(current, copy), doing="making it", role=ROLE, where=where)
         except (AlreadyExists, NotFound):
             # What we read was older than what is there: look again.
             return True
-        except Conflict:
-            raise
-        except ApiError as error:
-            # Admission refuses as the lack of a right does; only for that there is a role.
-            told = f"; {ROLE}" if isinstance(error, Forbidden) and "cannot" in error.message else ""
-            problem = f"{error.message[:MOST_QUOTED]}{told}"
-        except Exception:
-            # A defect here must not keep the containment from being read back.
-            log.exception("copy %s/%s failed", current.key[0], copy.name)
-            problem = "making it failed, see the operator's log"
+        if not problem:
+            return done
         text = f"no copy Deployment/{copy.name} of {copy.revision}: {problem}"
         current.unmade.append(Problem(reasons.COPY_REFUSED, text))
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import logging
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from lazaretto.api import ModelRevision
@@ -12,9 +14,11 @@ from lazaretto.domain.identity import identity_of
 from lazaretto.domain.recorded_template import template_of
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.needs import missing
-from lazaretto.errors import TemplateRefused
+from lazaretto.errors import AlreadyExists, ApiError, Conflict, Forbidden, NotFound, TemplateRefused
 from lazaretto.kube.api_server import Api
 from lazaretto.kube.surface import template_in
+
+log = logging.getLogger(__name__)
 
 LONGEST = 5.0
 """Seconds after which a pass goes on without."""
@@ -46,6 +50,31 @@ def check_identity(stored: Mapping[str, Any], *, identity: str) -> None:
     if found != identity:
         text = f"admission changes what its pods would run: identity {found[:10]} instead of {identity[:10]}"
         raise TemplateRefused(text)
+
+
+async def attempted(attempt: Coroutine[Any, Any, bool], *, doing: str, role: str, where: str) -> tuple[bool, str]:
+    """What came of running a template again, and why it was not: nothing that fails keeps the pass from its end.
+
+    `role` is what to bind where the right is lacking, `where` names the workload in the log. Raises `NotFound`,
+    `AlreadyExists` and `Conflict`: what was read is older than what is there.
+    """
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await attempt, ""
+    except TemplateRefused as refusal:
+        return False, str(refusal)
+    except TimeoutError:
+        return False, f"{doing} took longer than {LONGEST:g} s"
+    except (AlreadyExists, NotFound, Conflict):
+        raise
+    except ApiError as error:
+        # Admission refuses as the lack of a right does; only for that there is a role.
+        told = f"; {role}" if isinstance(error, Forbidden) and "cannot" in error.message else ""
+        return False, f"{error.message[:MOST_QUOTED]}{told}"
+    except Exception:
+        # A defect here must not keep the containment from being read back.
+        log.exception("%s failed", where)
+        return False, f"{doing} failed, see the operator's log"
 
 
 def _naming(current: Pass, record: ModelRevision) -> str:

@@ -9,8 +9,6 @@ again, and it is not written a second time: a fight over what runs is for people
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,19 +19,17 @@ from lazaretto.domain.demands import standing
 from lazaretto.domain.evidence import Evidence, Finding, Problem
 from lazaretto.domain.recorded_template import plain
 from lazaretto.domain.rollback import ROLE, is_as_rolled_back, late, undone
-from lazaretto.domain.scene import Demand
+from lazaretto.domain.scene import Demand, Workload
 from lazaretto.engine.current_pass import Pass
 from lazaretto.engine.journal import Journal
 from lazaretto.engine.pods import unfinished_pods
-from lazaretto.engine.recorded import LONGEST, MOST_QUOTED, check_identity, check_needs, recorded_template
-from lazaretto.errors import ApiError, Conflict, Forbidden, NotFound, TemplateRefused
+from lazaretto.engine.recorded import attempted, check_identity, check_needs, recorded_template
+from lazaretto.errors import Conflict, NotFound, TemplateRefused
 from lazaretto.kube.api_server import Api, Object
 from lazaretto.kube.request import Request, dry_run, json_patch
 from lazaretto.kube.resource import DEPLOYMENTS
 from lazaretto.kube.surface import uid_of
 from lazaretto.workloads.deployment import DeploymentSurface, workload_of
-
-log = logging.getLogger(__name__)
 
 MANAGER = "lazaretto-rollback"
 _SURFACE = DeploymentSurface()
@@ -63,26 +59,17 @@ class RollingBack:
         return restless
 
     async def _tried(self, current: Pass, hold: Hold, rollback: Rollback) -> bool:
-        problem = ""
+        where = f"rollback of {current.key[0]}/{rollback.workload.name}"
+        attempt = self._rolled_back(current, hold, rollback)
         try:
-            async with asyncio.timeout(LONGEST):
-                return await self._rolled_back(current, hold, rollback)
-        except TemplateRefused as refusal:
-            problem = str(refusal)
-        except TimeoutError:
-            problem = f"it took longer than {LONGEST:g} s"
+            done, problem = await attempted(attempt, doing="it", role=ROLE, where=where)
         except NotFound:
-            problem = "it does not exist any more"
+            done, problem = False, "it does not exist any more"
         except Conflict:
             # Somebody was faster, its controller perhaps: look again.
             return True
-        except ApiError as error:
-            told = f"; {ROLE}" if isinstance(error, Forbidden) and "cannot" in error.message else ""
-            problem = f"{error.message[:MOST_QUOTED]}{told}"
-        except Exception:
-            # A defect here must not keep the containment from being read back.
-            log.exception("rollback of %s/%s failed", current.key[0], rollback.workload.name)
-            problem = "it failed, see the operator's log"
+        if not problem:
+            return done
         self._tell(current, rollback, problem)
         return False
 
@@ -97,8 +84,8 @@ class RollingBack:
         if is_as_rolled_back(workload, rollback):
             await self._record(current, hold, rollback)
             return True
-        _check_free(current, hold, found)
-        if not await self._is_down(found, namespace=namespace):
+        _check_free(current, hold, rollback, found=found, workload=workload)
+        if not await self._is_down(found, workload, namespace=namespace):
             return False
         template = recorded_template(current, revision=rollback.revision, identity=rollback.identity)
         await check_needs(self._api, template, namespace=namespace)
@@ -108,10 +95,10 @@ class RollingBack:
         await self._record(current, hold, rollback)
         return True
 
-    async def _is_down(self, found: Object, *, namespace: str) -> bool:
+    async def _is_down(self, found: Object, workload: Workload, *, namespace: str) -> bool:
         """Whether its controller has stopped it, and no pod of it is left."""
-        held = _SURFACE.prove(found).level == "L1" and not workload_of(found).replicas
-        return held and not await unfinished_pods(self._api, workload_of(found), namespace=namespace)
+        held = _SURFACE.prove(found).level == "L1" and not workload.replicas
+        return held and not await unfinished_pods(self._api, workload, namespace=namespace)
 
     async def _record(self, current: Pass, hold: Hold, rollback: Rollback) -> None:
         """The journal learns that it is done."""
@@ -140,10 +127,8 @@ def rolled_back(evidence: Evidence, current: Pass, *, demand: Demand) -> Evidenc
     return replace(evidence, level="L2", contained=gone, traffic=back)
 
 
-def _check_free(current: Pass, hold: Hold, found: Object) -> None:
+def _check_free(current: Pass, hold: Hold, rollback: Rollback, *, found: Object, workload: Workload) -> None:
     """Raises `TemplateRefused` if the Deployment is not what was to be rolled back, or more hangs on it."""
-    workload, rollback = workload_of(found), hold.rollback
-    assert rollback is not None  # noqa: S101  # checked by the caller
     if uid_of(found) != rollback.workload.uid:
         raise TemplateRefused("it was deleted and made anew")
     if found["spec"].get("paused"):

@@ -94,20 +94,8 @@ class ApiServer:
         self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
     ) -> Objects:
         """See `Api.list`."""
-        items, _ = await self.list_at(resource, namespace=namespace, labels=labels, cached=cached)
-        return items
-
-    async def list_at(
-        self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
-    ) -> tuple[Objects, str]:
-        """Like `list`, with the resource version from which a watch continues."""
-        found: Objects = []
-        version = ""
         first = requests.list_objects(resource, namespace=namespace, labels=labels, cached=cached)
-        async for items, at in self._pages(resource, first):
-            found += items
-            version = at
-        return found, version
+        return [item async for items, _ in self._pages(resource, first) for item in items]
 
     async def pages(self, resource: ResourceType, *, fields: str = "") -> AsyncIterator[Objects]:
         """See `Api.pages`."""

@@ -150,7 +150,7 @@ async def test_a_list_from_the_cache_asks_for_it() -> None:
 
 
 async def test_a_list_that_a_watch_continues_tells_its_version() -> None:
-    items, version = await server(Scripted(page(incident("a")))).list_at(INCIDENTS)
+    [(items, version)] = [each async for each in server(Scripted(page(incident("a")))).pages_at(INCIDENTS)]
     assert (len(items), version) == (1, "9")
 
 
@@ -168,7 +168,7 @@ async def test_what_an_item_says_about_itself_stands() -> None:
 async def test_an_empty_list_has_no_items() -> None:
     """Go writes an empty slice as `null`."""
     nothing = ok({"metadata": {"resourceVersion": "9"}, "items": None})
-    assert await server(Scripted(nothing)).list_at(INCIDENTS) == ([], "9")
+    assert [each async for each in server(Scripted(nothing)).pages_at(INCIDENTS)] == [([], "9")]
 
 
 async def test_a_list_whose_next_page_has_expired_must_start_over() -> None:
