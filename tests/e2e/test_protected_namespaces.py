@@ -45,7 +45,8 @@ def test_nothing_is_done_there_and_the_incident_says_why(scene: Scene, audit: Au
     until(lambda: _disarmed(scene), what="the model says so as well")
     assert scene.specs() == before
     writes = [(call.verb, call.resource) for call in ledger.calls(OPERATOR) if call.verb not in READS]
-    own = {"aiincidents", "protectedmodels", "responsepolicies", "modelrevisions", "events"}
+    # In its own namespace the operator renews its Lease as well.
+    own = {"aiincidents", "protectedmodels", "responsepolicies", "modelrevisions", "events", "leases"}
     assert {resource for _, resource in writes} <= own, writes
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from lazaretto.kube.request import Request
 from lazaretto.kube.transport import Response
+from lazaretto.receiver.store import IncidentStore, Outcome
 from tests.unit.receiver.conftest import Running
 from tests.unit.receiver.fake_api import failure
 from tests.unit.receiver.payloads import alert, webhook
@@ -18,14 +19,22 @@ WAITING = 20
 
 
 class Door:
-    """Lets writes through once it is opened, and refuses those that hold a word."""
+    """Lets writes through once it is opened, and refuses those that hold a word. Counts who came to store."""
 
     def __init__(self, one: Running, monkeypatch: pytest.MonkeyPatch, *, refused: str = "") -> None:
         self.open = asyncio.Event()
         self.reached = asyncio.Event()
         self._refused = refused
+        self.came = asyncio.Semaphore(0)
         self._send = one.api.send
+        self._record = IncidentStore.record
         monkeypatch.setattr(one.api, "send", self.send)
+        monkeypatch.setattr(IncidentStore, "record", lambda *args, **kwargs: self.record(*args, **kwargs))
+
+    async def record(self, *args: Any, **kwargs: Any) -> Outcome:
+        # Whoever waits for this goes on when the request has taken its place in the line.
+        asyncio.get_running_loop().call_later(0.01, self.came.release)
+        return await self._record(*args, **kwargs)
 
     async def send(self, request: Request, *, timeout: float) -> Response:
         if request.method in ("POST", "PATCH"):
@@ -41,7 +50,8 @@ async def crowd(one: Running, door: Door, *names: str) -> list[tuple[int, Any]]:
     first = asyncio.create_task(one.post(webhook(alert("first"))))
     await door.reached.wait()
     others = [asyncio.create_task(one.post(webhook(alert(name)))) for name in names]
-    await asyncio.sleep(0.3)
+    for _ in (first, *others):
+        await door.came.acquire()
     door.open.set()
     return [await each for each in (first, *others)]
 
@@ -74,7 +84,8 @@ async def test_who_hangs_up_takes_nothing_along(one: Running, monkeypatch: pytes
     await door.reached.wait()
     gone = asyncio.create_task(one.post(webhook(alert("gone"))))
     stays = asyncio.create_task(one.post(webhook(alert("stays"))))
-    await asyncio.sleep(0.3)
+    for _ in (first, gone, stays):
+        await door.came.acquire()
     gone.cancel()
     await asyncio.gather(gone, return_exceptions=True)
     door.open.set()
