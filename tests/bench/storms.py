@@ -50,6 +50,8 @@ class Result:
     contained: list[float] = field(default_factory=list)
     critical: list[float] = field(default_factory=list)
     """Of incidents that arrived while the storm was worked off: their own seconds from POST to containment."""
+    critical_stored: list[float] = field(default_factory=list)
+    """Of the same, seconds until the receiver had answered: the rest is the operator's."""
     lost: int = 0
     early: int = 0
     """Sampled answers 200 whose alert was not stored at that moment."""
@@ -89,7 +91,9 @@ async def throw(
         seen = [observer.contained(namespace, seconds=300) for namespace in concerned]
         result.contained = [moment - began for moment in await asyncio.gather(*seen)]
         result.answered = await sending - began
-        result.critical = list(await asyncio.gather(*critical))
+        outcomes = await asyncio.gather(*critical)
+        result.critical_stored = [stored for stored, _ in outcomes]
+        result.critical = [contained for _, contained in outcomes]
     await asyncio.sleep(3)
     result.lost = await _lost(client, alerts)
     _count(result, bench, mark, before=before)
@@ -123,12 +127,12 @@ async def _send_all(
 
 async def _critical(
     sender: aiohttp.ClientSession, bench: Bench, observer: Observer, namespace: str, delay: float
-) -> float:
+) -> tuple[float, float]:
     await asyncio.sleep(delay)
     body = json.dumps(webhook([firing(namespace, severity=CRITICAL)])).encode()
     began = time.perf_counter()
-    await post(sender, bench, body)
-    return await observer.contained(namespace, seconds=300) - began
+    answered = await post(sender, bench, body)
+    return answered - began, await observer.contained(namespace, seconds=300) - began
 
 
 async def _stored(client: BareClient, alert: dict[str, Any]) -> bool:

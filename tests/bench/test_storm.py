@@ -57,7 +57,8 @@ def test_storms_lose_nothing_and_cost_what_their_models_cost(bench: Bench) -> No
         print(
             f"{result.cell}: last {max(result.contained):.2f} s, answered {result.answered:.2f} s,"
             f" lost {result.lost}, early {result.early}, writes {sum(result.writes.values())},"
-            f" critical {[round(c * 1000) for c in result.critical]} ms, cpu {result.cpu}, peak {result.peak}"
+            f" critical {[round(c * 1000) for c in result.critical]} ms,"
+            f" stored {[round(c * 1000) for c in result.critical_stored]} ms, cpu {result.cpu}, peak {result.peak}"
         )
     print("idle", summary(idle))
     keep("storm", {"idle": summary(idle), "cells": [result.dump() for result in results]})

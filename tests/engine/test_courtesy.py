@@ -1,61 +1,84 @@
-"""Who goes first: others keep back while a critical pass asks, and are delayed, never stopped."""
+"""Who goes first: critical passes before all, first containments before the rest; nobody is stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Callable, Coroutine
 
-from lazaretto.engine.courtesy import PATIENCE, Courtesy
+import pytest
+
+from lazaretto.engine.courtesy import AT_ONCE, BESIDE, Courtesy
+from lazaretto.engine.queue import CRITICAL, IDLE, NORMAL, URGENT
 from tests.engine.travelling_time import travelling
 
+TAKES = 0.01
+"""Seconds that a request takes."""
 
-def test_others_wait_until_the_last_critical_pass_is_over() -> None:
+
+@pytest.mark.parametrize("priority", [URGENT, NORMAL, IDLE])
+def test_what_is_critical_waits_for_nobody_and_leaves_others_few_places(priority: int) -> None:
     async def story() -> None:
         courtesy, loop = Courtesy(), asyncio.get_running_loop()
-        with courtesy.first(True):
-            other = asyncio.create_task(_turn_outside(courtesy))
-            await courtesy.turn()
-            await asyncio.gather(courtesy.turn(), courtesy.turn())  # what it starts goes first as well
-            assert loop.time() == 0.0
-            await asyncio.sleep(PATIENCE / 2)
-            assert not other.done()
-        await other
-        assert loop.time() == PATIENCE / 2
-        await courtesy.turn()
+        many, few = AT_ONCE[min(priority, NORMAL)], BESIDE[min(priority, NORMAL)]
+        others = [_apart(lambda: _ask(courtesy, priority)) for _ in range(10 * many)]
+        await asyncio.sleep(0)
+        with courtesy.priority(CRITICAL):
+            # What it starts goes first as well, however much that is.
+            await asyncio.gather(*(_ask(courtesy) for _ in range(3 * many)))
+            assert loop.time() == TAKES
+            await asyncio.sleep(9.5 * TAKES)
+            assert sum(other.done() for other in others) == many + 9 * few
+        began = loop.time()
+        await asyncio.gather(*others)
+        # As soon as the last critical pass is over, all places are taken again.
+        assert loop.time() - began <= (10 * many - 9 * few) / many * TAKES
 
     travelling(story())
 
 
-def test_a_critical_pass_that_hangs_stops_nobody() -> None:
+@pytest.mark.parametrize("priority", [CRITICAL, URGENT])
+def test_a_pass_that_hangs_stops_nobody(priority: int) -> None:
     async def story() -> None:
         courtesy, loop = Courtesy(), asyncio.get_running_loop()
-        hanging = asyncio.create_task(_hang(courtesy))
+        hanging = asyncio.create_task(_hang(courtesy, priority))
         await asyncio.sleep(0)
-        await courtesy.turn()
-        assert loop.time() == PATIENCE
+        await asyncio.gather(*(_ask(courtesy) for _ in range(10)))
+        assert round(loop.time() / TAKES) == 10 / BESIDE[NORMAL]
         hanging.cancel()
         await asyncio.gather(hanging, return_exceptions=True)
-        await courtesy.turn()
-        assert loop.time() == PATIENCE
+        before = loop.time()
+        await asyncio.gather(*(_ask(courtesy) for _ in range(AT_ONCE[NORMAL])))
+        assert loop.time() == before + TAKES
 
     travelling(story())
 
 
-def test_what_is_not_critical_lets_nobody_wait() -> None:
+def test_what_is_less_urgent_takes_nothing_from_a_first_containment() -> None:
     async def story() -> None:
         courtesy, loop = Courtesy(), asyncio.get_running_loop()
-        with courtesy.first(False):
-            await asyncio.create_task(courtesy.turn())
-        assert loop.time() == 0.0
+        hanging = asyncio.create_task(_hang(courtesy, NORMAL))
+        with courtesy.priority(URGENT):
+            rest = [_apart(lambda: _ask(courtesy)) for _ in range(10 * AT_ONCE[NORMAL])]
+            await asyncio.gather(*(_ask(courtesy) for _ in range(AT_ONCE[URGENT])))
+        assert loop.time() == TAKES
+        await asyncio.gather(*rest)
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
 
     travelling(story())
 
 
-async def _turn_outside(courtesy: Courtesy) -> None:
-    # A task copies the context of who makes it: this one is made as a worker of its own would be.
-    await asyncio.get_running_loop().create_task(courtesy.turn(), context=contextvars.Context())
+def _apart(work: Callable[[], Coroutine[None, None, None]]) -> asyncio.Task[None]:
+    """As a worker of its own would do it: a task copies the context of who makes it."""
+    return asyncio.get_running_loop().create_task(work(), context=contextvars.Context())
 
 
-async def _hang(courtesy: Courtesy) -> None:
-    with courtesy.first(True):
+async def _ask(courtesy: Courtesy, priority: int | None = None) -> None:
+    async with courtesy.place(priority):
+        await asyncio.sleep(TAKES)
+
+
+async def _hang(courtesy: Courtesy, priority: int) -> None:
+    with courtesy.priority(priority):
         await asyncio.Event().wait()

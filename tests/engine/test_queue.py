@@ -148,9 +148,9 @@ async def test_a_worker_for_critical_keys_takes_no_other_and_is_woken_by_them() 
     assert not waiting.done()
     queue.add("b", priority=CRITICAL)
     assert await waiting == "b"
-    assert queue.is_critical("b")
+    assert queue.priority_of("b") == CRITICAL
     assert await taken(queue) == "a"
-    assert not queue.is_critical("a")
+    assert queue.priority_of("a") == URGENT
 
 
 async def test_a_worker_that_stops_waiting_takes_nothing_along() -> None:

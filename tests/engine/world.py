@@ -25,6 +25,7 @@ from lazaretto.engine.sentry import Watched
 from lazaretto.engine.status_writer import StatusWriter
 from lazaretto.engine.store import Key, Store
 from lazaretto.engine.surfaces import ALL
+from lazaretto.engine.surroundings import Surroundings
 from lazaretto.engine.undo import Undo
 from lazaretto.errors import LazarettoError
 from lazaretto.kube.api_server import ApiServer
@@ -209,8 +210,16 @@ class Operator:
     is left to do.
     """
 
-    def __init__(self, world: World, line: FaultyLine | None = None, *, late: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        line: FaultyLine | None = None,
+        *,
+        late: bool = False,
+        surroundings: Surroundings | None = None,
+    ) -> None:
         self.world = world
+        self._surroundings = surroundings
         self.line = line or FaultyLine(world.api)
         self.guarded: Sequence[Watched] = ()
         self.changed: list[Key] = []
@@ -240,6 +249,7 @@ class Operator:
             opposition=self.opposition,
             undo=self.undo,
             collector=self.collector,
+            surroundings=self._surroundings,
         )
         work = (statuses.work(), statuses.work(), events.work(), self.collector.work())
         self._lanes = [asyncio.create_task(each) for each in work]

@@ -195,6 +195,7 @@ class JournalField(ApiModel):
             "a base never changes: it is what release restores",
         ),
     )
+    written_whole = True
 
     path: FieldPath
     """Names the field within the object."""
@@ -215,7 +216,7 @@ class JournalTarget(ApiModel):
             "a journalled object's group, kind and name never change",
         ),
         Rule(
-            "oldSelf.fields.all(o, self.fields.exists(n, n.path == o.path) || oldSelf.restored.exists(r, r == o.path))",
+            "sets.contains(self.fields.map(n, n.path) + oldSelf.restored, oldSelf.fields.map(o, o.path))",
             "a journalled field is removed only after its restore was verified (its path is in restored)",
         ),
     )
@@ -235,7 +236,7 @@ class ContainmentSpec(ApiModel):
     rules = (
         Rule("self.model == oldSelf.model", "the model never changes"),
         Rule(
-            "oldSelf.targets.all(o, self.targets.exists(n, n.uid == o.uid) || oldSelf.restored.exists(r, r == o.uid))",
+            "sets.contains(self.targets.map(n, n.uid) + oldSelf.restored, oldSelf.targets.map(o, o.uid))",
             "a journalled object is removed only after its restore was verified (its uid is in restored)",
         ),
     )

@@ -56,7 +56,8 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", max_length=64)]
 class ApiModel(BaseModel):
     """Base of everything that is stored in the API server.
 
-    `rules` are the CEL rules of the object itself; `crdgen` prints them.
+    `rules` are the CEL rules of the object itself, and `written_whole` says that whoever writes one of its fields
+    writes all of them: then the API server notes who owns the object, not who owns each field. `crdgen` prints both.
     """
 
     model_config = ConfigDict(
@@ -69,10 +70,13 @@ class ApiModel(BaseModel):
     )
 
     rules: ClassVar[tuple[Rule, ...]] = ()
+    written_whole: ClassVar[bool] = False
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchema:
         schema = dict(handler.resolve_ref_schema(handler(core)))
+        if cls.written_whole:
+            schema["x-kubernetes-map-type"] = "atomic"
         if cls.rules:
             schema["x-kubernetes-validations"] = [{"rule": r.rule, "message": r.message} for r in cls.rules]
         return schema

@@ -22,6 +22,7 @@ from lazaretto.errors import SchemaError
 VALIDATIONS = "x-kubernetes-validations"
 LIST_TYPE = "x-kubernetes-list-type"
 LIST_KEYS = "x-kubernetes-list-map-keys"
+MAP_TYPE = "x-kubernetes-map-type"
 
 _COMMON = ("description", "type", "default", VALIDATIONS)
 _BY_TYPE: Mapping[str, tuple[str, ...]] = {
@@ -29,7 +30,7 @@ _BY_TYPE: Mapping[str, tuple[str, ...]] = {
     "integer": ("minimum", "maximum"),
     "boolean": (),
     "array": ("items", "minItems", "maxItems", LIST_TYPE, LIST_KEYS),
-    "object": ("properties", "required", "additionalProperties", "minProperties", "maxProperties"),
+    "object": ("properties", "required", "additionalProperties", "minProperties", "maxProperties", MAP_TYPE),
 }
 _ORDER = (
     "description",
@@ -52,6 +53,7 @@ _ORDER = (
     "items",
     LIST_TYPE,
     LIST_KEYS,
+    MAP_TYPE,
     VALIDATIONS,
 )
 _MAY_DIFFER = {"title", "description", "default", VALIDATIONS}
@@ -171,7 +173,8 @@ def _check_rules(node: JsonSchema, *, place: _Place) -> None:
     for rule in node.get(VALIDATIONS, ()):
         if "oldSelf" in rule["rule"] and not place.correlated:
             raise place.refuse(
-                "a rule on oldSelf never runs below an Atomic or ListSet list, whose items have no former self"
+                "a rule on oldSelf never runs below an Atomic or ListSet list, or within a model that is written whole:"
+                " what stands there has no former self"
             )
 
 
@@ -183,7 +186,8 @@ def _object(node: JsonSchema, *, place: _Place) -> JsonSchema:
             raise place.refuse("additionalProperties cannot stand beside properties")
         fields = node["properties"]
         node = _without_default(node, place=place)
-        converted = {name: _convert(field, place=place.below(f".{name}")) for name, field in fields.items()}
+        inner = replace(place, correlated=place.correlated and MAP_TYPE not in node)
+        converted = {name: _convert(field, place=inner.below(f".{name}")) for name, field in fields.items()}
         return {**node, "properties": converted}
     if not isinstance(values, dict) or not values:
         raise place.refuse("a free-form object: name its fields, or the type of its values")

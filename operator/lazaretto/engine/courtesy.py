@@ -1,65 +1,66 @@
-"""Who lets whom go first: while a critical model is being contained, all others keep their requests back.
+"""Who lets whom go first, while many models are contained at once.
 
-An API server that is busy with a storm answers everybody late. So it is not enough that a critical
-pass begins first; the others must not ask in between. They wait `PATIENCE` seconds at most for one
-request, so that a critical pass that hangs, or many in a row, delay the others and never stop them.
+An API server that is busy answers everybody late. So requests of a model's first containment are many at a time, and
+those of read-backs, surveys, statuses and Events are few as long as there is such a containment. Those of a critical
+one wait for nobody, and while it lasts the other two have few places both.
+
+It is a courtesy and no lock: something always goes on, and nobody keeps a place for long (see `Places`).
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
+from lazaretto.engine.queue import CRITICAL, NORMAL, URGENT
 from lazaretto.kube.api_server import Api, Object, Objects
+from lazaretto.kube.places import Places
 from lazaretto.kube.request import Body, Request
 from lazaretto.kube.resource import ResourceType
 
 PATIENCE = 0.25
+AT_ONCE = {URGENT: 32, NORMAL: 8}
+"""Requests at a time, by priority. They share a server, and whoever asks for more at a time gets the greater part."""
+BESIDE = {URGENT: 4, NORMAL: 2}
+"""The same while something more urgent is under way."""
 
-_first: ContextVar[bool] = ContextVar("first", default=False)
+_priority: ContextVar[int] = ContextVar("priority", default=NORMAL)
 
 
 class Courtesy:
-    """See the module's text. What a critical pass starts goes first as well."""
+    """See the module's text. What a pass starts has the priority of the pass."""
 
     def __init__(self) -> None:
-        self._critical = 0
-        self._free = asyncio.Event()
-        self._free.set()
+        self._under_way: Counter[int] = Counter()
+        self._places = {priority: Places(number, patience=PATIENCE) for priority, number in AT_ONCE.items()}
 
     @contextmanager
-    def first(self, critical: bool) -> Iterator[None]:
-        """What runs within goes first, if it is critical."""
-        if not critical:
-            yield
-            return
-        token = _first.set(True)
-        self._critical += 1
-        self._free.clear()
+    def priority(self, priority: int) -> Iterator[None]:
+        """What runs within has this priority, one of those of the queue."""
+        token = _priority.set(priority)
+        self._count(priority, 1)
         try:
             yield
         finally:
-            _first.reset(token)
-            self._critical -= 1
-            if not self._critical:
-                self._free.set()
+            _priority.reset(token)
+            self._count(priority, -1)
 
-    async def turn(self) -> None:
-        """Returns when the caller may ask."""
-        if self._free.is_set() or _first.get():
-            return
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await self._free.wait()
-        except TimeoutError:
-            return
+    def place(self, priority: int | None = None) -> AbstractAsyncContextManager[None]:
+        """Among the few who ask at a time; by the priority of the pass, unless one is given."""
+        priority = _priority.get() if priority is None else priority
+        return nullcontext() if priority == CRITICAL else self._places[min(priority, NORMAL)].place(priority)
+
+    def _count(self, priority: int, change: int) -> None:
+        self._under_way[priority] += change
+        for mine, places in self._places.items():
+            places.number = (BESIDE if any(self._under_way[more] for more in range(mine)) else AT_ONCE)[mine]
 
 
 class CourteousApi:
-    """`Api` that keeps requests back until it is their turn."""
+    """`Api` that keeps requests back until it is their turn. Pages and logs take no place: they take long."""
 
     def __init__(self, api: Api, courtesy: Courtesy) -> None:
         self._api = api
@@ -67,49 +68,50 @@ class CourteousApi:
 
     async def get(self, resource: ResourceType, *, namespace: str, name: str) -> Object:
         """See `Api.get`."""
-        await self._courtesy.turn()
-        return await self._api.get(resource, namespace=namespace, name=name)
+        async with self._courtesy.place():
+            return await self._api.get(resource, namespace=namespace, name=name)
 
     async def list(
         self, resource: ResourceType, *, namespace: str = "", labels: str = "", cached: bool = False
     ) -> Objects:
         """See `Api.list`."""
-        await self._courtesy.turn()
-        return await self._api.list(resource, namespace=namespace, labels=labels, cached=cached)
+        async with self._courtesy.place():
+            return await self._api.list(resource, namespace=namespace, labels=labels, cached=cached)
 
     async def pages(self, resource: ResourceType, *, fields: str = "") -> AsyncIterator[Objects]:
         """See `Api.pages`."""
-        await self._courtesy.turn()
         async for items in self._api.pages(resource, fields=fields):
             yield items
 
     async def count(self, resource: ResourceType) -> int:
         """See `Api.count`."""
-        await self._courtesy.turn()
-        return await self._api.count(resource)
+        async with self._courtesy.place():
+            return await self._api.count(resource)
 
     async def create(self, resource: ResourceType, body: Body, *, namespace: str, manager: str) -> Object:
         """See `Api.create`."""
-        await self._courtesy.turn()
-        return await self._api.create(resource, body, namespace=namespace, manager=manager)
+        async with self._courtesy.place():
+            return await self._api.create(resource, body, namespace=namespace, manager=manager)
 
     async def patch(self, request: Request) -> Object:
         """See `Api.patch`."""
-        await self._courtesy.turn()
-        return await self._api.patch(request)
+        async with self._courtesy.place():
+            return await self._api.patch(request)
 
     async def delete(self, resource: ResourceType, *, namespace: str, name: str, uid: str, version: str = "") -> None:
         """See `Api.delete`."""
-        await self._courtesy.turn()
-        await self._api.delete(resource, namespace=namespace, name=name, uid=uid, version=version)
+        async with self._courtesy.place():
+            await self._api.delete(resource, namespace=namespace, name=name, uid=uid, version=version)
 
     async def logs(self, *, namespace: str, pod: str, container: str, lines: int, limit: int) -> str:
         """See `Api.logs`."""
-        await self._courtesy.turn()
         return await self._api.logs(namespace=namespace, pod=pod, container=container, lines=lines, limit=limit)
 
-    def watch(
+    async def watch(
         self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = ""
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """See `Api.watch`. It waits for nobody: it costs the API server next to nothing."""
-        return self._api.watch(resource, namespace=namespace, name=name, version=version)
+        """See `Api.watch`. To open one costs as much as a request, and whatever it is for, others come first."""
+        async with self._courtesy.place(NORMAL):
+            pass
+        async for event in self._api.watch(resource, namespace=namespace, name=name, version=version):
+            yield event

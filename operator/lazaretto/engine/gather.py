@@ -56,6 +56,8 @@ class Live:
     """Kinds that are not installed."""
     unread: tuple[str, ...] = ()
     """One sentence for each kind that would be paused and may not be read. Nothing rests on those."""
+    recalled: bool = False
+    """Whether autoscalers and routes are those alone that were familiar: there may be others."""
 
     @property
     def templates(self) -> Mapping[str, Mapping[str, Any]]:
@@ -78,15 +80,20 @@ async def gather(
     familiar: Collection[Name] = (),
     absent: Collection[str] = (),
     gitops: bool = False,
+    recalled: bool = False,
 ) -> Live:
     """Read the model's workloads, and all autoscalers, Services and routes of its namespace.
 
     What is `familiar` is read by name as well, which saves the round that would `confirm` it. Kinds that are
-    `absent` from the cluster are not searched for. With `gitops`, also what syncs the namespace.
+    `absent` from the cluster are not searched for. With `gitops`, also what syncs the namespace. With `recalled`,
+    autoscalers and routes are not searched for: those that are familiar are read.
     """
-    search = _Search(api, namespace=namespace, containment=containment, familiar=familiar, absent=absent)
     others = [*SCALERS, SERVICE, *(surface for surface, _ in ROUTES)]
     owners = OWNERS if gitops else ()
+    known = {surface.resource.kind for surface in others if surface is not SERVICE} if recalled else set()
+    search = _Search(
+        api, namespace=namespace, containment=containment, familiar=familiar, absent=absent, unlisted=known
+    )
     jobs = [search.workloads(surface, model) for surface, _ in WORKLOADS]
     jobs += [search.all_of_kind(surface) for surface in others]
     jobs += [search.aside(surface, search.all_of_kind(surface)) for surface in owners]
@@ -103,6 +110,7 @@ async def gather(
         newest=search.newest,
         absent=frozenset(search.absent),
         unread=tuple(sorted(search.unread)),
+        recalled=recalled,
     )
 
 
@@ -154,6 +162,7 @@ class _Search:
         containment: Containment | None = None,
         familiar: Collection[Name] = (),
         absent: Collection[str] = (),
+        unlisted: Collection[str] = (),
     ) -> None:
         self.objects: dict[Surface, list[Object]] = {}
         """What was found, one of each name, sorted."""
@@ -167,6 +176,7 @@ class _Search:
         self._namespace = namespace
         self._containment = containment
         self._familiar = familiar
+        self._unlisted = unlisted
 
     async def workloads(self, surface: Surface, model: ProtectedModel | None) -> None:
         """Those that the model names or selects, and those that a containment speaks of."""
@@ -241,7 +251,7 @@ class _Search:
 
     async def _all(self, surface: Surface) -> list[Object] | None:
         """The collection from the API server's cache; None if it may not be read."""
-        if surface.resource.kind in self.absent:
+        if surface.resource.kind in {*self.absent, *self._unlisted}:
             return []
         try:
             return await self._api.list(surface.resource, namespace=self._namespace, cached=True)

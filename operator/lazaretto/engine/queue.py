@@ -84,9 +84,9 @@ class WorkQueue(Generic[Key]):
         if (priority := self._again.pop(key, None)) is not None:
             self.add(key, priority=priority)
 
-    def is_critical(self, key: Key) -> bool:
-        """Whether the key, which is being worked on, was taken as a critical one."""
-        return self._running.get(key) == CRITICAL
+    def priority_of(self, key: Key) -> int:
+        """The priority with which the key, which is being worked on, was taken."""
+        return self._running.get(key, NORMAL)
 
     @property
     def busy(self) -> bool:

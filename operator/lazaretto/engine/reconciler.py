@@ -143,6 +143,9 @@ class Reconciler:
             return await self._finish(current)
         if delay is NEVER and any(verdict.stalled for verdict in decided.verdicts.values()):
             return STALLED
+        if decided.holds and live.recalled:
+            # What was contained is what was known of the model. Now whatever else there is.
+            return SOON if delay is NEVER else min(delay, SOON)
         return delay
 
     async def _hold(self, current: Pass) -> float | None:
@@ -186,7 +189,7 @@ class Reconciler:
         if unfinished(writes, refused=refused) or overtaken or current.isolated.restless:
             current.back = replace(current.back, complete=False) if current.back else None
             return self._again(current)
-        if standing(holds):
+        if standing(holds) and not current.live.recalled:
             return await self._read_back(current, containment, scene=scene, demand=demand)
         return WAITING
 

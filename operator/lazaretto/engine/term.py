@@ -105,8 +105,8 @@ class Term:
         self._onset = Onset(onset, store, self._statuses) if onset else None
         self.bells = Bells(store, self._queue, surveys=self._surveys, opposition=self._opposition, onset=self._onset)
         undo = Undo(fast.with_policy(AT_ONCE), self._opposition)
-        self._sentry = Sentry(lines.watches, ring=self.bells.alarm, moved=undo.moved)
-        self._collector = Collector(fast, slow, clock=clock, ring=self._queue.add)
+        self._sentry = Sentry(CourteousApi(lines.watches, self._courtesy), ring=self.bells.alarm, moved=undo.moved)
+        self._collector = Collector(fast, polite, clock=clock, ring=self._queue.add)
         surroundings = Surroundings()
         # Its reads keep the fast lane's connections open, which the API server closes after 90 s of silence.
         self._survey = Survey(
@@ -162,7 +162,7 @@ class Term:
                 continue
             self._opposition.begin(key)
             try:
-                with self._courtesy.first(self._queue.is_critical(key)):
+                with self._courtesy.priority(self._queue.priority_of(key)):
                     delay = await self._reconciler.reconcile(key)
             except LazarettoError as error:
                 self._retry(key, error)

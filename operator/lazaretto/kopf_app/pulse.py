@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 STREAM_SECONDS = 6
 DEAD_AFTER = 12.5
+READ_AHEAD = 2**20
+"""Bytes of a watch that are taken before anybody has looked at them. An incident may have forty kilobytes: with the
+128 KiB of aiohttp, a storm's events came seconds late to an event loop that was busy with the first ones."""
 BEAT = 0.5
 REMEMBERED = 30
 """Beats of which the longest lag is told."""
@@ -65,7 +68,12 @@ class Pulse(Collector):
         tracing.on_request_end.append(self._answered)
         tracing.on_request_exception.append(self._failed)
         connector = aiohttp.TCPConnector(limit=0, ssl=login.as_ssl_context())
-        return aiohttp.ClientSession(connector=connector, headers=login.as_http_headers(), trace_configs=[tracing])
+        return aiohttp.ClientSession(
+            connector=connector,
+            headers=login.as_http_headers(),
+            trace_configs=[tracing],
+            read_bufsize=READ_AHEAD,
+        )
 
     def beat(self, seconds: float) -> None:
         """So much time has passed; it should have been `BEAT`."""

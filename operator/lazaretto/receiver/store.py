@@ -19,17 +19,22 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from lazaretto.api.meta import LABEL_CATEGORY, LABEL_MODEL
-from lazaretto.domain.alert import Alert
+from lazaretto.api.taxonomy import SEVERITIES
+from lazaretto.domain.alert import Alert, severity_of
 from lazaretto.domain.intake import Append, Create, Group, KnownEntry, KnownIncident, Write, decide
+from lazaretto.domain.severity import assess
 from lazaretto.errors import AlreadyExists, ApiError, Conflict, NotFound, Unavailable
 from lazaretto.kube import request as requests
 from lazaretto.kube.api_server import ApiServer, Object
 from lazaretto.kube.mirror import Mirror
+from lazaretto.kube.places import Places
 from lazaretto.kube.resource import INCIDENTS
 
 FIELD_MANAGER = "lazaretto-receiver"
 _TRIES = 8
-_AT_ONCE = 16
+_AT_ONCE = 8
+_PATIENCE = 1.0
+"""Seconds that a group's place is kept while its writes are under way, see `Places`."""
 _FEW = 8
 _NAMES_LOGGED = 10
 _ENDED = ("Released", "Closed")
@@ -99,7 +104,7 @@ class IncidentStore:
         self._api = api
         self._incidents = incidents
         self._now = now
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._places = Places(_AT_ONCE, patience=_PATIENCE)
         self._deciding = asyncio.Lock()
         self._waiting: dict[tuple[Group, str], list[_Turn]] = {}
         # Requests of one process take turns per model, so that only another receiver can come in between.
@@ -119,7 +124,7 @@ class IncidentStore:
         mine = _Turn(alerts, outcome)
         waiting.append(mine)
         try:
-            async with turn, self._slots:
+            async with turn, self._places.place(_priority_of(group, alerts)):
                 if not mine.settled:
                     # Whoever waits by now comes along: their alerts take no write of their own.
                     along = [mine, *(each for each in waiting if each is not mine)]
@@ -219,6 +224,12 @@ class IncidentStore:
                     self._incidents.put(await self._api.get(INCIDENTS, namespace=group.namespace, name=write.name))
                 except NotFound:
                     self._incidents.forget(namespace=group.namespace, name=write.name)
+
+
+def _priority_of(group: Group, alerts: Sequence[Alert]) -> int:
+    """What is worst is stored first: 0 is SEV1."""
+    hints = tuple(severity for alert in alerts if alert.firing and (severity := severity_of(alert)))
+    return SEVERITIES.index(assess(category=group.category, hints=hints).severity)
 
 
 def _entry(body: Mapping[str, Any]) -> KnownEntry:

@@ -42,6 +42,10 @@ class Watched(ApiModel):
     key: Short
 
 
+class Whole(Watched):
+    written_whole = True
+
+
 class Node(ApiModel):
     key: Short
     child: Node | None = None
@@ -142,6 +146,12 @@ def test_a_transition_rule_on_the_items_of_a_list_map_is_kept() -> None:
     ]
 
 
+def test_a_model_that_is_written_whole_has_one_owner_and_keeps_its_transition_rule() -> None:
+    printed = convert(Annotated[list[Whole], Field(max_length=4), ListMap(("key",))])["properties"]["x"]["items"]
+    assert printed["x-kubernetes-map-type"] == "atomic"
+    assert printed["x-kubernetes-validations"] == [{"rule": "self.key == oldSelf.key", "message": "key never changes"}]
+
+
 def test_the_same_model_may_stand_in_two_fields() -> None:
     model = create_model("Sample", __base__=ApiModel, x=(Pair, ...), y=(Pair | None, None))
     printed = structural(model.model_json_schema(by_alias=True))
@@ -220,3 +230,9 @@ def test_a_transition_rule_deep_below_an_atomic_list_is_refused() -> None:
     holder = create_model("Holder", __base__=ApiModel, inner=(Watched, ...))
     with pytest.raises(SchemaError, match=r"^Sample\.x\[\]\.inner: a rule on oldSelf never runs"):
         convert(Annotated[list[holder], Field(max_length=2), Atomic()])
+
+
+def test_a_transition_rule_within_a_model_that_is_written_whole_is_refused() -> None:
+    holder = create_model("Holder", __base__=Whole, inner=(Watched, ...))
+    with pytest.raises(SchemaError, match=r"^Sample\.x\[\]\.inner: a rule on oldSelf never runs"):
+        convert(Annotated[list[holder], Field(max_length=2), ListMap(("key",))])

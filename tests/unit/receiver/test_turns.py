@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from lazaretto.kube.request import Request
 from lazaretto.kube.transport import Response
 from lazaretto.receiver.store import IncidentStore, Outcome
-from tests.unit.receiver.conftest import Running
-from tests.unit.receiver.fake_api import failure
+from tests.unit.receiver.conftest import Running, Start, add_model
+from tests.unit.receiver.fake_api import FakeApi, failure
 from tests.unit.receiver.payloads import alert, webhook
 
 WAITING = 20
@@ -93,3 +94,22 @@ async def test_who_hangs_up_takes_nothing_along(one: Running, monkeypatch: pytes
     assert {"first", "stays"} <= stored(one)
     assert (await one.post(webhook(alert("gone"))))[0] == 200
     assert stored(one) == {"first", "stays", "gone"}
+
+
+async def test_the_worst_is_stored_first(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    models, api = [f"m{number:02}" for number in range(3 * WAITING)], FakeApi()
+    for model in (*models, "worst"):
+        add_model(api, "shop", model)
+    one = await start(api=api)
+    door = Door(one, monkeypatch)
+    many = webhook(*(alert(model, ai_model=model, ai_category="PolicyViolation") for model in models))
+    storm = asyncio.create_task(one.post(many))
+    await door.reached.wait()
+    critical = asyncio.create_task(one.post(webhook(alert("worst", ai_model="worst", ai_severity="critical"))))
+    for _ in (storm, critical):
+        await door.came.acquire()
+    door.open.set()
+    assert [(await each)[0] for each in (storm, critical)] == [200, 200]
+    bodies = [request.body for request in one.api.writes if isinstance(request.body, Mapping)]
+    created = [body["spec"]["target"]["model"] for body in bodies]
+    assert created.index("worst") < len(models) / 2
