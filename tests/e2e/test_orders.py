@@ -20,9 +20,6 @@ from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-SLOWEST = 400.0
-"""A ReplicaSet controller that was about to delete a pod which is set apart as evidence in that moment waits for this
-deletion before it makes pods again, for up to five minutes (ExpectationsTimeout of kubernetes/pkg/controller)."""
 CATEGORIES = {1: "DataLeakage", 2: "UnsafeOutput"}
 ONE, EACH = (BAD, BAD), (BAD, GOOD)
 STORIES: dict[str, tuple[Shape, tuple[str, str], tuple[str, ...]]] = {
@@ -65,7 +62,7 @@ def tell(scene: Scene, about: tuple[str, str], steps: tuple[str, ...]) -> None:
         else:
             for user in ("alice", "bob"):
                 scene.decide(user, "ApproveRelease", name=name)
-            scene.await_state("Released", name=name, seconds=SLOWEST)
+            scene.await_state("Released", name=name)
         standing ^= {name}
         await_holding(scene, frozenset(standing))
         stopped = {each for each in (BAD, GOOD) if scene.replicas(each) == 0}

@@ -319,6 +319,27 @@ async def test_a_server_that_does_not_answer_delays_the_containment_no_longer_th
     assert "longer than 0.5 s" in world.incident().status.reason
 
 
+class BusyLine(FaultyLine):
+    """One on which a journal that exists is written slowly."""
+
+    async def send(self, request: Request, *, timeout: float) -> Response:
+        if called(request) == "patch containments":
+            await asyncio.sleep(0.2)
+        return await super().send(request, timeout=timeout)
+
+
+async def test_no_pod_is_taken_from_its_replica_set_once_that_was_told_to_stop_them_all(
+    begin: Callable[..., Operator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lazaretto.engine.isolation.PATIENCE", 0.02)
+    world = demanding(pods=1)
+    line = BusyLine(world.api)
+    await contained(begin(world, line=line))
+    assert "patch pods" not in [call.what for call in line.calls]
+    assert "not kept, or gone by now: Pod/" in told(world.incident()).message
+    assert world.read("Deployment", BAD)["spec"]["replicas"] == 0
+
+
 async def story(operator: Operator) -> None:
     """Contained and released, whatever goes wrong once."""
     world = operator.world

@@ -3,6 +3,10 @@
 What is to be made is in the journal before it is made, so a process that dies leaves nothing that the next one does not
 know. Everything runs together with the containment's own writes; scaling to zero alone waits, until the pods that are
 to be kept were set apart, and no longer than `PATIENCE`. Nothing that fails here keeps a model from being contained.
+
+No pod is set apart after that. A ReplicaSet controller that is told to stop all of its pods waits for the end of each,
+and does not see the end of one that was taken from it meanwhile: it would make no pods again after the release, for
+five minutes and longer (ExpectationsTimeout of kubernetes/pkg/controller).
 """
 
 from __future__ import annotations
@@ -37,7 +41,7 @@ from lazaretto.kube.surface import WORKLOADS_FIRST
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 0.25
+PATIENCE = 1.0
 """Seconds that scaling to zero waits for pods to be set apart: two writes and a list, with room for a busy server."""
 LONGEST = 3.0
 """Seconds after which a pass goes on without."""
@@ -57,6 +61,7 @@ class Round:
         self._policies = Quarantining(api, namespace=self._namespace, model=self._model, result=self._result)
         self._pods = EvidencePods(api, namespace=self._namespace, model=self._model, result=self._result)
         self._kept = asyncio.Event()
+        self._late = False
         self._task = asyncio.create_task(self._run()) if self._is_concerned() else None
 
     def __enter__(self) -> Self:
@@ -72,6 +77,7 @@ class Round:
             waiting = asyncio.create_task(self._kept.wait())
             await asyncio.wait({waiting, self._task}, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
+            self._late = not self._kept.is_set()
 
     async def done(self) -> Isolated:
         """What came of it. Never raises but when cancelled."""
@@ -127,7 +133,7 @@ class Round:
         wanted = quarantines(self._holds, model=self._model, evidence=bool(self._pods.dismissed(self._holds)))
         wanted = wanted[:MOST_QUARANTINES]
         settled = find(self._containment.status.conditions, reasons.ISOLATED) is not None
-        chosen = self._pods.chosen(self._holds, scaling=self._scaling)
+        chosen = self._pods.chosen(self._holds, scaling=[] if self._late else self._scaling)
         await self._record(wanted, chosen)
         made, apart, _, _ = await asyncio.gather(
             self._policies.make(wanted, settled=settled),
@@ -159,7 +165,7 @@ class Round:
 
     async def _set_apart(self, chosen: Chosen) -> set[str]:
         try:
-            return await self._pods.set_apart(chosen)
+            return set() if self._late else await self._pods.set_apart(chosen)
         finally:
             self._kept.set()
 
