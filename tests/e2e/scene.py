@@ -120,9 +120,16 @@ class Scene:
         return found
 
     def decide(self, user: str, verb: str, *, name: str = f"{MODEL}-1", model: str = MODEL, **more: str) -> Any:
-        """Creates a decision with a person's own credentials; `more` overrides fields of its spec."""
+        """Creates a decision with a person's own credentials; `more` overrides fields of its spec.
+
+        An approval is given when it is later than the hold.
+        """
         if verb in RELEASING:
             outlive_the_beginning(self.read("containments", model))
+        return self.decide_at_once(user, verb, name=name, **more)
+
+    def decide_at_once(self, user: str, verb: str, *, name: str = f"{MODEL}-1", **more: str) -> Any:
+        """The same, whenever the hold began."""
         about = self.incident(name)
         spec = {
             "incidentName": name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -49,8 +49,13 @@ def attempt(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
         scene.admin.delete("protectedmodels", namespace=scene.namespace, name=MODEL)
 
 
-def play(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
-    """The whole story, without a fault if there is no plan; fails if it does not come to its end."""
+def play(
+    plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Mapping[str, Callable[[], None]] | None = None
+) -> Outcome:
+    """The whole story, without a fault if there is no plan; fails if it does not come to its end.
+
+    `meanwhile` has what happens when a phase is about to begin.
+    """
     before, ledger = scene.specs(), Ledger(place.audit, scene.namespace)
     outcome = Outcome()
     keeping = _restarted(place.operator) if plan and not plan.kills else nullcontext()
@@ -60,8 +65,12 @@ def play(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
                 with place.proxy.befallen(plan.make(scene.namespace)) as fault:
                     outcome.after = _meet(plan, fault, scene, place, act=act)
             else:
+                begun = time.monotonic()
+                if meanwhile is not None and phase in meanwhile:
+                    meanwhile[phase]()
                 act(scene)
                 _await(phase, scene)
+                outcome.after = time.monotonic() - begun if meanwhile and phase in meanwhile else outcome.after
         incident = scene.incident()
         ledger.settled()
         _caught_up(watcher, scene)

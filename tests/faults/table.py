@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tests.faults.clock import STEPS
 from tests.faults.oracle import PROPERTIES, Outcome
 from tests.faults.plans import FAILURES, KILLS, STREAMS, Plan
 
@@ -46,7 +47,7 @@ def _rows(lines: Sequence[Line]) -> Iterator[str]:
     yield f"| Fault | Plans | {' | '.join(PROPERTIES)} | Over after: median, most |"
     yield f"|---|---|{'---|' * len(PROPERTIES)}---|"
     seen = {line.fault for line in lines}
-    for fault in (each for each in (*FAILURES, *KILLS, *STREAMS) if each in seen):
+    for fault in (each for each in (*FAILURES, *KILLS, *STREAMS, *STEPS) if each in seen):
         mine = [line for line in lines if line.fault == fault]
         cells = [_cell(mine, key) for key in PROPERTIES]
         took = [line.after for line in mine]
