@@ -1,8 +1,8 @@
 """Who lets whom go first, while many models are contained at once.
 
-An API server that is busy answers everybody late. So requests of a model's first containment are many at a time, and
-those of read-backs, surveys, statuses and Events are few as long as there is such a containment. Those of a critical
-one wait for nobody, and while it lasts the other two have few places both.
+An API server that is busy answers everybody late. So while there are more than a few containments that have just
+begun, read-backs, surveys, statuses and Events have few requests at a time. Those of a critical containment wait for
+nobody, and while it lasts all others have few. Statuses and Events go before the next look at what they tell of.
 
 It is a courtesy and no lock: something always goes on, and nobody keeps a place for long (see `Places`).
 """
@@ -15,17 +15,19 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
-from lazaretto.engine.queue import CRITICAL, NORMAL, URGENT
+from lazaretto.engine.queue import CRITICAL, IDLE, NORMAL, URGENT
 from lazaretto.kube.api_server import Api, Object, Objects
 from lazaretto.kube.places import Places
 from lazaretto.kube.request import Body, Request
 from lazaretto.kube.resource import ResourceType
 
 PATIENCE = 0.25
-AT_ONCE = {URGENT: 32, NORMAL: 8}
+AT_ONCE = {URGENT: 32, NORMAL: 32}
 """Requests at a time, by priority. They share a server, and whoever asks for more at a time gets the greater part."""
 BESIDE = {URGENT: 4, NORMAL: 2}
-"""The same while something more urgent is under way."""
+"""The same beside a critical pass; what is not urgent, also beside more than `CROWD` passes that are."""
+CROWD = 4
+"""Passes. Who fights for some models, again and again, must not keep what is told of all others waiting."""
 
 _priority: ContextVar[int] = ContextVar("priority", default=NORMAL)
 
@@ -40,7 +42,7 @@ class Courtesy:
     @contextmanager
     def priority(self, priority: int) -> Iterator[None]:
         """What runs within has this priority, one of those of the queue."""
-        token = _priority.set(priority)
+        token = _priority.set(priority if priority < NORMAL else IDLE)
         self._count(priority, 1)
         try:
             yield
@@ -55,8 +57,10 @@ class Courtesy:
 
     def _count(self, priority: int, change: int) -> None:
         self._under_way[priority] += change
-        for mine, places in self._places.items():
-            places.number = (BESIDE if any(self._under_way[more] for more in range(mine)) else AT_ONCE)[mine]
+        critical = self._under_way[CRITICAL] > 0
+        crowded = critical or self._under_way[URGENT] > CROWD
+        self._places[URGENT].number = (BESIDE if critical else AT_ONCE)[URGENT]
+        self._places[NORMAL].number = (BESIDE if crowded else AT_ONCE)[NORMAL]
 
 
 class CourteousApi:

@@ -202,7 +202,9 @@ class Term:
             key = await self._surveys.take()
             try:
                 await self._give_way()
-                if not await self._look_at(key):
+                with self._courtesy.priority(IDLE):
+                    complete = await self._look_at(key)
+                if not complete:
                     self._surveys.add_after(key, SURVEY_AGAIN, priority=IDLE)
             except LazarettoError as error:
                 log.warning("survey of %s/%s failed: %s", *key, error)
