@@ -12,7 +12,6 @@ import json
 import os
 import ssl
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import groupby
@@ -21,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.cluster.binaries import binary
+from tests.cluster.waiting import until
 
 Document = Mapping[str, Any]
 
@@ -123,17 +123,17 @@ class ClusterAccess:
     def apply_definitions(self, *sources: Path | str | Document) -> None:
         """Applies CustomResourceDefinitions and waits until the server serves their kinds."""
         self.apply(*sources)
-        for _ in range(20):
-            try:
-                self.kubectl("wait", "--for=condition=Established", "--timeout=90s", "crd", "--all")
-            except KubectlError as error:
-                # One that was stored a moment ago may have no conditions yet, which kubectl takes for an error.
-                if "accessor error" not in str(error):
-                    raise
-                time.sleep(0.5)
-            else:
-                return
-        raise AssertionError("some kinds are still not served")
+        until(self._all_established, what="all kinds are served")
+
+    def _all_established(self) -> bool:
+        try:
+            self.kubectl("wait", "--for=condition=Established", "--timeout=90s", "crd", "--all")
+        except KubectlError as error:
+            # One that was stored a moment ago may have no conditions yet, which kubectl takes for an error.
+            if "accessor error" not in str(error):
+                raise
+            return False
+        return True
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Returns a kubeconfig with a fresh token of the ServiceAccount, which must exist."""

@@ -18,7 +18,7 @@ from tests.e2e.raw_api import Object
 from tests.e2e.scene import Scene, Stage, bare, plain
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 CATEGORIES = {1: "DataLeakage", 2: "UnsafeOutput"}
 ONE, EACH = (BAD, BAD), (BAD, GOOD)

@@ -17,7 +17,7 @@ from lazaretto.kube.transport import Response
 from tests.e2e.shapes import BAD, MODEL
 from tests.engine.edits import contained
 from tests.engine.faulty_line import Call, Fault, FaultyLine
-from tests.engine.memory_api import Object, called, failure
+from tests.engine.memory_api import MemoryApi, Object, called, failure
 from tests.engine.world import Operator, World
 
 LABELS = {"app": MODEL, "revision": "v2"}
@@ -298,11 +298,16 @@ async def test_pods_that_are_not_ready_are_not_kept(begin: Callable[..., Operato
 
 
 class SlowLine(FaultyLine):
-    """One on which NetworkPolicies are not answered."""
+    """One on which requests of one kind are so many seconds on their way."""
+
+    def __init__(self, server: MemoryApi, *, slow: str, seconds: float) -> None:
+        super().__init__(server)
+        self._slow = slow
+        self._seconds = seconds
 
     async def send(self, request: Request, *, timeout: float) -> Response:
-        if called(request) == "list networkpolicies":
-            await asyncio.Event().wait()
+        if called(request) == self._slow:
+            await asyncio.sleep(self._seconds)
         return await super().send(request, timeout=timeout)
 
 
@@ -311,7 +316,7 @@ async def test_a_server_that_does_not_answer_delays_the_containment_no_longer_th
 ) -> None:
     monkeypatch.setattr("lazaretto.engine.isolation.LONGEST", 0.5)
     world = demanding(pods=1)
-    operator = begin(world, line=SlowLine(world.api))
+    operator = begin(world, line=SlowLine(world.api, slow="list networkpolicies", seconds=3600.0))
     world.report()
     await operator.once()
     assert world.read("Deployment", BAD)["spec"]["replicas"] == 0
@@ -319,21 +324,12 @@ async def test_a_server_that_does_not_answer_delays_the_containment_no_longer_th
     assert "longer than 0.5 s" in world.incident().status.reason
 
 
-class BusyLine(FaultyLine):
-    """One on which a journal that exists is written slowly."""
-
-    async def send(self, request: Request, *, timeout: float) -> Response:
-        if called(request) == "patch containments":
-            await asyncio.sleep(0.2)
-        return await super().send(request, timeout=timeout)
-
-
 async def test_no_pod_is_taken_from_its_replica_set_once_that_was_told_to_stop_them_all(
     begin: Callable[..., Operator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lazaretto.engine.isolation.PATIENCE", 0.02)
     world = demanding(pods=1)
-    line = BusyLine(world.api)
+    line = SlowLine(world.api, slow="patch containments", seconds=0.2)
     await contained(begin(world, line=line))
     assert "patch pods" not in [call.what for call in line.calls]
     assert "not kept, or gone by now: Pod/" in told(world.incident()).message

@@ -66,11 +66,12 @@ def play(
                     outcome.after = _meet(plan, fault, scene, place, act=act)
             else:
                 begun = time.monotonic()
-                if meanwhile is not None and phase in meanwhile:
-                    meanwhile[phase]()
+                if happens := (meanwhile or {}).get(phase):
+                    happens()
                 act(scene)
                 _await(phase, scene)
-                outcome.after = time.monotonic() - begun if meanwhile and phase in meanwhile else outcome.after
+                if happens:
+                    outcome.after = time.monotonic() - begun
         incident = scene.incident()
         ledger.settled()
         _caught_up(watcher, scene)

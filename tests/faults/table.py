@@ -38,6 +38,12 @@ class Line:
         return asdict(self)
 
 
+def accept(line: Line, lines: list[Line]) -> None:
+    """Notes a line, and fails if a property was broken."""
+    lines.append(line)
+    assert not line.broken, {PROPERTIES[key]: what for key, what in line.broken.items()}
+
+
 def table(lines: Sequence[Line]) -> str:
     """One row for each fault, over every place where it struck."""
     return "\n".join(_rows(lines)) + "\n"

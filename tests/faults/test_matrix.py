@@ -15,10 +15,10 @@ import pytest
 from tests.e2e.ledger import READS, Ledger
 from tests.e2e.scene import OPERATOR, Stage
 from tests.e2e.shapes import Shape
-from tests.faults.oracle import PROPERTIES, Outcome
+from tests.faults.oracle import Outcome
 from tests.faults.plans import EVERY_TIME, FAILED, KILLED, STREAMED, WRITES, Plan
 from tests.faults.story import Place, attempt, play
-from tests.faults.table import Line
+from tests.faults.table import Line, accept
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 AT_ONCE = 8
@@ -66,12 +66,6 @@ def batches(stage: Stage, place: Place, request: pytest.FixtureRequest) -> Batch
     return Batches(wanted, stage, place)
 
 
-def accept(plan: Plan, outcome: Outcome, lines: list[Line]) -> None:
-    """Notes a line, and fails if a property was broken."""
-    lines.append(Line.of(plan, outcome))
-    assert not outcome.broken, {PROPERTIES[key]: what for key, what in outcome.broken.items()}
-
-
 def test_these_are_all_writes_that_there_are(stage: Stage, place: Place) -> None:
     """Without a fault nothing is broken; and what is written is what the plans let go wrong, and Events."""
     scene = stage.build()
@@ -94,19 +88,19 @@ def test_these_are_all_writes_that_there_are(stage: Stage, place: Place) -> None
 @pytest.mark.xdist_group("failing")
 @pytest.mark.parametrize("plan", parameters(FAILED))
 def test_a_write_fails(plan: Plan, batches: Batches, lines: list[Line]) -> None:
-    accept(plan, batches.outcome(plan), lines)
+    accept(Line.of(plan, batches.outcome(plan)), lines)
 
 
 @pytest.mark.xdist_group("killed")
 @pytest.mark.parametrize("plan", parameters(KILLED))
 def test_the_operator_is_killed(plan: Plan, stage: Stage, place: Place, lines: list[Line]) -> None:
-    accept(plan, _alone(plan, stage, place), lines)
+    accept(Line.of(plan, _alone(plan, stage, place)), lines)
 
 
 @pytest.mark.xdist_group("watches")
 @pytest.mark.parametrize("plan", parameters(STREAMED))
 def test_a_watch_goes_wrong(plan: Plan, stage: Stage, place: Place, lines: list[Line]) -> None:
-    accept(plan, _alone(plan, stage, place), lines)
+    accept(Line.of(plan, _alone(plan, stage, place)), lines)
 
 
 def _alone(plan: Plan, stage: Stage, place: Place) -> Outcome:

@@ -251,7 +251,7 @@ class _Search:
 
     async def _all(self, surface: Surface) -> list[Object] | None:
         """The collection from the API server's cache; None if it may not be read."""
-        if surface.resource.kind in {*self.absent, *self._unlisted}:
+        if surface.resource.kind in self.absent or surface.resource.kind in self._unlisted:
             return []
         try:
             return await self._api.list(surface.resource, namespace=self._namespace, cached=True)
