@@ -228,5 +228,6 @@ def test_a_process_one_of_whose_watches_is_dead_ends(
                 print(f"\na watch that says nothing: ended after {time.monotonic() - begun:.1f} s")
         finally:
             process.stop()
-    assert "nothing heard by the watches on responsepolicies" in process.log.read_text()
-    until(lambda: not replicas.holder(), what="it has given up the Lease")
+    said = process.log.read_text()
+    assert "nothing heard by the watches on responsepolicies" in said
+    until(lambda: not replicas.holder(), what=f"it has given up the Lease; it said: {said[-2000:]}")

@@ -140,6 +140,44 @@ def test_a_lease_that_is_given_up_is_taken_without_a_wait() -> None:
     run(story)
 
 
+@pytest.mark.parametrize("writes", [1, 3], ids=["the one that takes it", "a renewal"])
+def test_one_that_ends_while_a_write_is_under_way_gives_up_what_that_has_made_of_the_lease(writes: int) -> None:
+    async def story(server: MemoryApi, start: Callable[[str], Replica]) -> None:
+        first = start("first")
+        real, sent = first.line.send, [0]
+
+        async def send(request: Request, *, timeout: float) -> Response:
+            sent[0] += request.method == "PATCH"
+            answer = await real(request, timeout=timeout)
+            if request.method == "PATCH" and sent[0] == writes:
+                await asyncio.sleep(1.0)
+            return answer
+
+        first.line.send = send  # type: ignore[method-assign]  # the test's own line
+        await until(lambda: sent[0] == writes)
+        await first.killed()
+        await first.election.resign()
+        second = start("second")
+        assert await until(lambda: second.election.leads) < 0.1
+
+    run(story)
+
+
+def test_one_that_ends_does_not_give_up_what_is_another_ones() -> None:
+    async def story(server: MemoryApi, start: Callable[[str], Replica]) -> None:
+        first, second = start("first"), start("second")
+        await until(lambda: first.election.leads)
+        first.line.cut = True
+        await until(lambda: second.election.leads)
+        first.line.cut = False
+        await first.killed()
+        await first.election.resign()
+        await asyncio.sleep(60.0)
+        assert second.told == [2]
+
+    run(story)
+
+
 def test_one_that_is_killed_is_followed_after_the_lease() -> None:
     async def story(server: MemoryApi, start: Callable[[str], Replica]) -> None:
         first, second = start("first"), start("second")

@@ -108,17 +108,33 @@ class Election:
 
     async def resign(self) -> None:
         """Give the Lease up, if it is ours, so that another one takes it at once. Nothing may write any more."""
-        record = self._me.resigned(wall=self._clock.now())
-        self._me = Candidate(self._me.identity, self._pace)
+        me, self._me = self._me, Candidate(self._me.identity, self._pace)
         self._settle()
-        if record is None:
-            return
         try:
             async with asyncio.timeout(GOODBYE):
-                await self._api.patch(writing(record, over=self._body))
-            log.info("the Lease is given up")
+                while not await self._given_up(me):
+                    pass
         except (ApiError, TimeoutError) as error:
-            log.warning("the Lease is not given up and runs out by itself: %s", error)
+            log.warning("the Lease is not given up and runs out by itself: %s", str(error) or "no answer in time")
+
+    async def _given_up(self, me: Candidate) -> bool:
+        """Whether the Lease is no longer ours.
+
+        A write that was under way at the end may still arrive. So what the Lease says is read first, and read again
+        if anything came between.
+        """
+        if me.seen is None:
+            return True
+        body = await self._api.get(LEASES, namespace=self._namespace, name=self._name)
+        record = me.saw(record_of(body), now=self._steady()).resigned(wall=self._clock.now())
+        if record is None:
+            return True
+        try:
+            await self._api.patch(writing(record, over=body))
+        except Conflict:
+            return False
+        log.info("the Lease is given up")
+        return True
 
     async def _attempt(self) -> None:
         """One look, and a write if it is ours or free."""
