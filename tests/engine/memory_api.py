@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lazaretto.engine.comparison import OPEN
+from lazaretto.errors import Unavailable
 from lazaretto.kube.request import MERGE_PATCH, Request
 from lazaretto.kube.transport import Response
 from tests.engine.json_patches import PatchRefusedError, json_patched, merge_patched
@@ -82,6 +83,8 @@ class MemoryApi:
         self.mute = False
         """Whether watches hear nothing of what is stored."""
         self.forbidden: set[str] = set()
+        self.deaf: set[str] = set()
+        """Paths of which a watch is opened and says nothing, as on a dead connection."""
         """Calls that are refused for lack of rights, such as `patch deployments/scale`."""
         self.absent: set[str] = set()
         """Plurals of kinds that are not installed."""
@@ -156,10 +159,28 @@ class MemoryApi:
         watcher = (request, queue)
         self._watchers.append(watcher)
         try:
-            while (line := await queue.get()) is not None:
+            async for line in self._heard(queue, request, idle=idle):
                 yield line
         finally:
             self._watchers.remove(watcher)
+
+    async def _heard(
+        self, queue: asyncio.Queue[bytes | None], request: Request, *, idle: float
+    ) -> AsyncIterator[bytes]:
+        """Until the stream's time is over; one that is opened deaf is never told so."""
+        loop, deaf = asyncio.get_running_loop(), request.path in self.deaf
+        over = loop.time() + (idle if deaf else int(request.query["timeoutSeconds"]))
+        while (left := over - loop.time()) > 0:
+            try:
+                line = await asyncio.wait_for(queue.get(), left)
+            except TimeoutError:
+                break
+            if line is None:
+                return
+            if not deaf:
+                yield line
+        if deaf:
+            raise Unavailable(0, "nothing was heard", request=str(request))
 
     async def close(self) -> None:
         self.end_watches()

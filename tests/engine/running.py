@@ -43,9 +43,10 @@ class RunningEngine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _hear(self, kind: type[Resource]) -> None:
-        async for event in ApiServer(self.world.api).watch(of(kind)):
-            if kind not in self.deaf:
-                self.engine.observe(kind, event["object"], deleted=event["type"] == "DELETED")
+        while True:
+            async for event in ApiServer(self.world.api).watch(of(kind)):
+                if kind not in self.deaf:
+                    self.engine.observe(kind, event["object"], deleted=event["type"] == "DELETED")
 
     async def _roll_out(self) -> None:
         while True:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from lazaretto.domain.admission import NAMESPACE
 from lazaretto.domain.switch import SWITCH
 from lazaretto.kube.resource import CONFIG_MAPS
@@ -10,6 +12,8 @@ from tests.engine.memory_api import failure
 from tests.engine.running import RunningEngine, run
 from tests.engine.world import World
 
+LONGEST = 15.0
+"""Seconds after which a watch that says nothing is not believed any more."""
 PATH = CONFIG_MAPS.path(namespace=NAMESPACE, name=SWITCH)
 
 
@@ -70,3 +74,16 @@ def test_nothing_is_decided_before_it_was_read_and_without_the_right_there_is_no
         await running.contained(seconds=60.0)
 
     run(story, started=False)
+
+
+def test_on_a_dead_connection_it_is_found_in_seconds() -> None:
+    async def story(running: RunningEngine) -> None:
+        off(running.world)
+        running.world.api.deaf.clear()
+        await asyncio.sleep(LONGEST)
+        running.world.report()
+        await running.until(lambda: running.state() == "AwaitingApproval", seconds=5.0)
+
+    world = World()
+    world.api.deaf.add(CONFIG_MAPS.path(namespace=NAMESPACE))
+    run(story, world=world)

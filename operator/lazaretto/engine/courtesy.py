@@ -18,7 +18,7 @@ from typing import Any
 from lazaretto.engine.queue import CRITICAL, IDLE, NORMAL, URGENT
 from lazaretto.kube.api_server import Api, Object, Objects
 from lazaretto.kube.places import Places
-from lazaretto.kube.request import Body, Request
+from lazaretto.kube.request import STREAM, Body, Request
 from lazaretto.kube.resource import ResourceType
 
 PATIENCE = 0.25
@@ -112,10 +112,10 @@ class CourteousApi:
         return await self._api.logs(namespace=namespace, pod=pod, container=container, lines=lines, limit=limit)
 
     async def watch(
-        self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = ""
+        self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = "", seconds: int = STREAM
     ) -> AsyncIterator[Mapping[str, Any]]:
         """See `Api.watch`. To open one costs as much as a request, and whatever it is for, others come first."""
         async with self._courtesy.place(NORMAL):
             pass
-        async for event in self._api.watch(resource, namespace=namespace, name=name, version=version):
+        async for event in self._api.watch(resource, namespace=namespace, name=name, version=version, seconds=seconds):
             yield event

@@ -23,6 +23,6 @@ class Leadership(Collector):
         )
         yield GaugeMetricFamily(
             "lazaretto_lease_age_seconds",
-            "Since this replica last read or renewed the Lease with success.",
+            "Since the leader last wrote, namely renewed the Lease, with success; since another replica last read it.",
             value=self._election.age(),
         )

@@ -19,6 +19,8 @@ from lazaretto.kube.resource import CONFIG_MAPS
 
 log = logging.getLogger(__name__)
 
+HEARD_WITHIN = 10
+"""Seconds that a watch stands: whoever turns the switch must not wait long for a dead connection to be found."""
 PAUSE = 1.0
 WITHOUT_RIGHT = 60.0
 
@@ -39,7 +41,7 @@ class Switch:
             pause = PAUSE
             try:
                 self._take(await self._read(namespace))
-                async for event in self._api.watch(CONFIG_MAPS, namespace=namespace, name=SWITCH):
+                async for event in self._api.watch(CONFIG_MAPS, namespace=namespace, name=SWITCH, seconds=HEARD_WITHIN):
                     if event.get("type") != "BOOKMARK":
                         self._take(None if event.get("type") == "DELETED" else event["object"])
             except Forbidden as error:

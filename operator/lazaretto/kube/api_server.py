@@ -12,13 +12,17 @@ from typing import Any, Protocol
 
 from lazaretto.errors import Expired, NotFound, NotLeading, Unavailable
 from lazaretto.kube import request as requests
-from lazaretto.kube.request import Body, Request
+from lazaretto.kube.request import STREAM, Body, Request
 from lazaretto.kube.resource import ResourceType
 from lazaretto.kube.retry import BACKGROUND, RetryPolicy, error_of, retrying
 from lazaretto.kube.transport import Transport
 
 PAGE = 100
 """Objects at a time where there may be thousands: reading so many keeps the event loop for some ten milliseconds."""
+QUIET = 75.0
+"""Seconds of silence after which a watch counts as dead: bookmarks come each minute."""
+LATE = 2.5
+"""Seconds by which the end of a stream may be late."""
 
 Object = dict[str, Any]
 Objects = list[Object]  # a name of its own: inside the classes below, `list` is the verb
@@ -59,9 +63,12 @@ class Api(Protocol):
         """The last lines of a container's log, each with its time, cut off after `limit` bytes."""
 
     def watch(
-        self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = ""
+        self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = "", seconds: int = STREAM
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Watch events until the stream ends. Raises `Expired` when a list is needed first."""
+        """Watch events until the stream ends, after so many `seconds`. Raises `Expired` when a list is needed first.
+
+        A dead connection is found after `QUIET` seconds, or a little later than the stream should have ended.
+        """
 
 
 class ApiServer:
@@ -150,11 +157,11 @@ class ApiServer:
         return await retrying(attempt, policy=self._policy)
 
     async def watch(
-        self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = ""
+        self, resource: ResourceType, *, namespace: str = "", name: str = "", version: str = "", seconds: int = STREAM
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """See `Api.watch`. A stream that is silent for 75 s counts as dead: bookmarks come each minute."""
-        request = requests.watch(resource, namespace=namespace, name=name, version=version)
-        async for line in self._transport.lines(request, idle=75.0):
+        """See `Api.watch`."""
+        request = requests.watch(resource, namespace=namespace, name=name, version=version, seconds=seconds)
+        async for line in self._transport.lines(request, idle=min(QUIET, seconds + LATE)):
             event = _event_of(line)
             if event is None:
                 raise Unavailable(0, f"unreadable watch event: {line[:80]!r}", request=str(request))

@@ -20,6 +20,8 @@ Body = Mapping[str, Json] | Sequence[Json]
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+STREAM = 240
+"""Seconds after which the API server ends a watch, unless another number is asked for."""
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
@@ -88,9 +90,9 @@ def continued(request: Request, token: str) -> Request:
 
 
 def watch(
-    resource: ResourceType, *, namespace: str = "", name: str = "", version: str = "", seconds: int = 240
+    resource: ResourceType, *, namespace: str = "", name: str = "", version: str = "", seconds: int = STREAM
 ) -> Request:
-    """Follow a collection, or one object of it, from a resource version on."""
+    """Follow a collection, or one object of it, from a resource version on, for so many seconds."""
     query = {"watch": "1", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds)}
     if version:
         query["resourceVersion"] = version
