@@ -77,12 +77,26 @@ CALLS: Mapping[str, tuple[Budget, Budget, Budget]] = {
     "watch horizontalpodautoscalers": (_at_most(1), NONE, _at_most(1)),
 }
 
+STATUS_BYTES: Mapping[str, int] = {
+    "aiincidents": 8192,
+    "containments": 1536,
+    "protectedmodels": 1536,
+    "modelrevisions": 2048,
+}
+"""Most bytes of JSON that a status has when the model is contained."""
+
 
 def table() -> str:
     """The table of the documentation."""
     rows = ["| Call | " + " | ".join(STAGES) + " |", "|---|" + "---|" * len(STAGES)]
     rows += [f"| {name} | " + " | ".join(map(str, budgets)) + " |" for name, budgets in CALLS.items()]
     return "\n".join(rows)
+
+
+def sizes() -> str:
+    """The sentence of the documentation about statuses."""
+    shown = ", ".join(f"`{plural}` {most}" for plural, most in STATUS_BYTES.items())
+    return f"Most bytes of status, as JSON, when that model is contained: {shown}."
 
 
 def excess(stage: str, counted: Counter[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 
@@ -11,7 +12,7 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.receiver import ReceiverProcess
 from tests.cluster.waiting import until
 from tests.e2e.alerting import alert
-from tests.e2e.calls_budget import ARCHITECTURE, CALLS, MARKER, excess, table
+from tests.e2e.calls_budget import ARCHITECTURE, CALLS, MARKER, STATUS_BYTES, excess, sizes, table
 from tests.e2e.ledger import Ledger
 from tests.e2e.raw_api import Object
 from tests.e2e.scene import OPERATOR, RECEIVER, Scene, condition
@@ -23,6 +24,7 @@ HELD_SECONDS = 22
 def test_the_documentation_shows_the_budgets() -> None:
     _, _, rest = ARCHITECTURE.read_text().partition(MARKER)
     assert rest.strip().startswith(table()), f"put this after {MARKER} in {ARCHITECTURE.name}:\n{table()}"
+    assert sizes() in rest, f"say this below the table: {sizes()}"
 
 
 @pytest.mark.cluster
@@ -37,6 +39,7 @@ def test_an_incident_stays_within_its_budgets_and_a_held_model_writes_nothing(
     until(lambda: _told_at_rest(scene), what="the model's own status is at rest")
     contain.settled()
     contained = _counted(contain)
+    stored = _sizes(scene)
 
     hold, begun = Ledger(audit, scene.namespace), time.monotonic()
     time.sleep(HELD_SECONDS)
@@ -53,6 +56,8 @@ def test_an_incident_stays_within_its_budgets_and_a_held_model_writes_nothing(
     print(f"\n{'':36}{'contain':>9}{f'{HELD_SECONDS} s':>9}{'release':>9}")
     for name in CALLS:
         print(f"{name:36}{contained[name]:>9}{held[name]:>9}{released[name]:>9}")
+    print(f"bytes of status: {stored}")
+    assert {plural: size for plural, size in stored.items() if size > STATUS_BYTES[plural]} == {}
     assert excess("contain", contained) == {}
     assert excess("release", released) == {}
     passes = held["list pods"]
@@ -76,6 +81,14 @@ _SELF_TEST = {
     "list horizontalpodautoscalers": 1,
 }
 """Reads of one self-test, which each pass makes as well."""
+
+
+def _sizes(scene: Scene) -> dict[str, int]:
+    """Bytes of the largest status of each kind, as it is stored."""
+    return {
+        plural: max(len(json.dumps(each["status"], separators=(",", ":"))) for each in scene.all(plural))
+        for plural in STATUS_BYTES
+    }
 
 
 def _counted(ledger: Ledger) -> Counter[str]:
