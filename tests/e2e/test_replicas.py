@@ -10,13 +10,13 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.access import ClusterAccess
-from tests.cluster.audit import AuditLog
+from tests.cluster.audit import AuditLog, AuditRecord
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.conftest import SYSTEM
@@ -31,8 +31,11 @@ from tests.faults.proxy import Proxy
 pytestmark = pytest.mark.cluster
 
 LEASE_SECONDS = 6
-STORIES = ("ended", "killed", "split", "suspended")
+STORIES = ("ended", "killed", "split", "suspended", "overtaken")
 LONG_REST = 60.0
+BESIDE_SECONDS = 0.5
+"""In which the writes that are sent with the first one are sent as well."""
+PLURALS = ("deployments", "httproutes", "horizontalpodautoscalers")
 
 
 class Replicas:
@@ -46,9 +49,9 @@ class Replicas:
         self._temporary: list[str] = []
         self.lease = "lazaretto-operator"
 
-    def start(self, name: str, *, lease: str = "", seconds: int = LEASE_SECONDS) -> OperatorProcess:
-        flags = ["--identity", name, "--lease", lease or self.lease, "--lease-seconds", str(seconds)]
-        process = OperatorProcess(self._root / name, self._kubeconfig, flags=flags)
+    def start(self, name: str, *, lease: str = "", kubeconfig: Path | None = None) -> OperatorProcess:
+        flags = ["--identity", name, "--lease", lease or self.lease, "--lease-seconds", str(LEASE_SECONDS)]
+        process = OperatorProcess(self._root / name, kubeconfig or self._kubeconfig, flags=flags)
         self._running[name] = process
         process.start()
         return process
@@ -206,6 +209,52 @@ def test_a_leader_that_was_suspended_does_no_harm_when_it_goes_on(
     assert_written(ledger, 2)
     assert_one_base(watcher)
     assert not ledger.excess(OPERATOR)
+
+
+class Overtaken(Held):
+    """Stands still until it is let go, and then arrives."""
+
+    def before(self) -> None:
+        """See `Fault.before`."""
+        self.over.wait()
+
+
+@pytest.mark.slow
+def test_writes_that_arrive_when_another_one_has_led_and_released_meanwhile_change_nothing(
+    scenes: dict[str, Scene], replicas: Replicas, cluster: ClusterAccess, audit: AuditLog, tmp_path: Path
+) -> None:
+    scene = scenes["overtaken"]
+    surfaces = {f"deployments/{BAD}/scale", f"httproutes/{MODEL}", f"horizontalpodautoscalers/{BAD}"}
+    before, ledger = scene.specs(), Ledger(audit, scene.namespace)
+    with Proxy(cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator"), tmp_path / "kubeconfig") as proxy:
+        first = replicas.start("first", kubeconfig=tmp_path / "kubeconfig")
+        replicas.led_by("first")
+        replicas.start("second")
+        late = Overtaken(
+            lambda method, path: method == "PATCH" and path.partition(f"/{scene.namespace}/")[2] in surfaces
+        )
+        with scene.watched() as watcher:
+            with proxy.befallen(late):
+                scene.report()
+                assert late.reached.wait(60.0), "it wrote nothing"
+                time.sleep(BESIDE_SECONDS)
+                first.freeze()
+                replicas.led_by("second")
+                scene.contained()
+                scene.release()
+                watcher.first("containments", bool, event="DELETED")
+                mark = audit.mark()
+            arrived = {audit.wait_for(mark, matches=_writes(scene, plural)).code for plural in PLURALS}
+            first.thaw()
+            until(lambda: "first leads no more" in first.log.read_text(), what="the first one gives way")
+    assert arrived <= {409, 422}, "each was guarded by what it had read"
+    assert scene.specs() == before
+    assert_written(ledger, 2)
+    assert_one_base(watcher)
+
+
+def _writes(scene: Scene, plural: str) -> Callable[[AuditRecord], bool]:
+    return lambda r: (r.verb, r.resource, r.namespace, r.dry_run) == ("patch", plural, scene.namespace, False)
 
 
 def test_a_process_one_of_whose_watches_is_dead_ends(
