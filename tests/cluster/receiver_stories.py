@@ -62,15 +62,25 @@ def webhook_payload(*alerts: Alert) -> Alert:
 
 
 def sending_alertmanager(
-    root: Path, receiver: ReceiverProcess, *, repeat: str = "1h", token: str = "", http: Alert | None = None
+    root: Path,
+    receiver: ReceiverProcess,
+    *,
+    repeat: str = "1h",
+    token: str = "",
+    http: Alert | None = None,
+    most_alerts: int = 0,
 ) -> Alertmanager:
-    """Alertmanager with a token, or with `http` as its way to show who it is."""
+    """Alertmanager with a token, or with `http` as its way to show who it is.
+
+    It sends at most so many alerts of a group, unless `most_alerts` is 0.
+    """
     file = root.parent / f"{root.name}.token"
     file.write_text(token or TOKENS["alertmanager"])
     shown = http or {"authorization": {"type": "Bearer", "credentials_file": str(file)}}
     webhook = {
         "url": receiver.webhook_url,
         "send_resolved": True,
+        "max_alerts": most_alerts,
         "http_config": {**shown, "follow_redirects": False},
     }
     route = {

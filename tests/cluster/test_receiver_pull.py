@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,24 @@ def test_alerts_that_were_refused_at_the_door_are_found(
     assert incident["spec"]["source"] == {"type": "Alert", "sender": f"pull/{broken.url.removeprefix('http://')}"}
     assert [entry["name"] for entry in incident["spec"]["alerts"]] == ["Lost", "LostAsWell"]
     assert receiver_calls(control_plane.audit, mark, namespace) == ["create 201", "patch 200"]
+
+
+def test_what_was_refused_or_cut_off_is_found_at_the_pace_that_is_shipped(
+    cluster: ClusterAccess, namespace: str, model: str, tmp_path: Path
+) -> None:
+    """Alertmanager gives up what is answered 4xx, and of a big group it sends no more than it was told to."""
+    names = {"Refused", "Sent", "CutOff"}
+    with receiver_as_itself(cluster, tmp_path / "first") as first:
+        refused = sending_alertmanager(tmp_path / "refused", first, token="not-the-one")
+        cutting = sending_alertmanager(tmp_path / "cutting", first, most_alerts=1)
+        flags = ("--alertmanager-url", refused.url, "--alertmanager-url", cutting.url)
+        with refused, cutting, receiver_as_itself(cluster, tmp_path / "second", *flags):
+            refused.post([firing_alert(namespace, "Refused", ai_incident="true")])
+            cutting.post([firing_alert(namespace, name, ai_incident="true") for name in ("Sent", "CutOff")])
+            begun = time.monotonic()
+            until(lambda: {entry["name"] for entry in entries_in(cluster, namespace)} == names)
+            print(f"\nfound after {time.monotonic() - begun:.1f} s")
+    assert len(incidents_in(cluster, namespace)) == 1
 
 
 def test_what_both_ways_brought_is_written_once(
