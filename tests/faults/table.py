@@ -12,6 +12,9 @@ from tests.faults.oracle import PROPERTIES, Outcome
 from tests.faults.plans import FAILURES, KILLS, STREAMS, Plan
 
 HELD, BROKEN, NOT_ASKED = "holds", "**broken**", "-"
+RECEIVED = "receiver"
+"""The group of what befalls the receiver, of which only some properties are asked."""
+_OF_THE_RECEIVER = "LXIB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +55,25 @@ def table(lines: Sequence[Line]) -> str:
 def _rows(lines: Sequence[Line]) -> Iterator[str]:
     yield f"| Fault | Plans | {' | '.join(PROPERTIES)} | Over after: median, most |"
     yield f"|---|---|{'---|' * len(PROPERTIES)}---|"
-    seen = {line.fault for line in lines}
-    for fault in (each for each in (*FAILURES, *KILLS, *STREAMS, *STEPS) if each in seen):
-        mine = [line for line in lines if line.fault == fault]
-        cells = [_cell(mine, key) for key in PROPERTIES]
-        took = [line.after for line in mine]
-        yield f"| {fault} | {len(mine)} | {' | '.join(cells)} | {statistics.median(took):.1f} s, {max(took):.1f} s |"
+    of_the_operator = [line for line in lines if line.group != RECEIVED]
+    of_the_receiver = [line for line in lines if line.group == RECEIVED]
+    for fault in (*FAILURES, *KILLS, *STREAMS, *STEPS):
+        yield from _row(fault, [line for line in of_the_operator if line.fault == fault])
+    for fault in (*FAILURES, *KILLS):
+        yield from _row(f"{RECEIVED}: {fault}", [line for line in of_the_receiver if line.fault == fault])
+
+
+def _row(name: str, lines: Sequence[Line]) -> Iterator[str]:
+    if lines:
+        cells = [_cell(lines, key) for key in PROPERTIES]
+        took = [line.after for line in lines]
+        yield f"| {name} | {len(lines)} | {' | '.join(cells)} | {statistics.median(took):.1f} s, {max(took):.1f} s |"
 
 
 def _cell(lines: Sequence[Line], key: str) -> str:
     if key == "I" and lines[0].fault not in FAILURES:
+        return NOT_ASKED
+    if lines[0].group == RECEIVED and key not in _OF_THE_RECEIVER:
         return NOT_ASKED
     broken = sum(key in line.broken for line in lines)
     return f"{BROKEN} ({broken})" if broken else HELD
