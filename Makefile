@@ -55,7 +55,7 @@ faults: binaries ## Every write and watch goes wrong in every way, and the table
 	@LAZARETTO_FAULTS_RESULTS=build/faults $(PYTEST) -n 2 --dist loadgroup tests/faults
 	@$(BIN)/python -m tests.faults build/faults
 
-bench: binaries ## Measure incidents, storms and a long past, and write docs/reference/performance.md (under 30 minutes)
+bench: binaries ## Measure incidents, faults, storms and a long past, and write docs/reference/performance.md (40 minutes)
 	@$(PYTEST) -m bench -s --timeout=3600 tests/bench; found=$$?; $(BIN)/python -m tests.bench; exit $$found
 
 demo: binaries ## Show an alert contain a model, and two people release it (KEEP=1 leaves it running)

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ def percentile(samples: Sequence[float], share: float) -> float:
 
 
 def keep(name: str, figures: Mapping[str, Any]) -> Path:
-    """Keep a run's figures as JSON, with the machine that they are from."""
+    """Keep a run's figures as JSON, with the machine that they are from and the day."""
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+    path.write_text(
+        json.dumps({"machine": machine(), "measured": f"{datetime.now(UTC):%Y-%m-%d}", **figures}, indent=2) + "\n"
+    )
     return path
 
 

@@ -50,7 +50,7 @@ async def floor_block(client: BareClient, bench: Bench, samples: list[float], *,
     try:
         for _ in range(count):
             await asyncio.sleep(random.uniform(0.02, 0.05))
-            body = _bare_incident(f"floor-{time.time_ns()}")
+            body = bare_incident(f"floor-{time.time_ns()}")
             replicas = {"spec": {"replicas": len(samples) % 2}}
             started = time.perf_counter()
             await client.call("POST", f"{API}/namespaces/{FLOOR}/aiincidents", body)
@@ -62,7 +62,8 @@ async def floor_block(client: BareClient, bench: Bench, samples: list[float], *,
     await asyncio.sleep(1.5)
 
 
-def _bare_incident(name: str) -> dict[str, Any]:
+def bare_incident(name: str) -> dict[str, Any]:
+    """The least that can be stored: one alert, and no target, so that nothing is done about it."""
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     alert = {"fingerprint": "ab12", "name": "Leak", "startsAt": moment, "receivedAt": moment}
     return {

@@ -24,6 +24,7 @@ class Observer:
         self._client = client
         self._seen: dict[str, dict[str, float]] = {}
         self._complete: dict[str, asyncio.Event] = {}
+        self._scaled: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -43,12 +44,19 @@ class Observer:
         """Begin anew: what was contained is contained no more."""
         self._seen.clear()
         self._complete.clear()
+        self._scaled.clear()
 
     async def contained(self, namespace: str, *, seconds: float = 30.0) -> float:
         """When (perf_counter) the last of the containment's writes was seen."""
         event = self._complete.setdefault(namespace, asyncio.Event())
         await asyncio.wait_for(event.wait(), seconds)
         return max(self._seen[namespace].values())
+
+    async def scaled(self, namespace: str, *, seconds: float = 30.0) -> float:
+        """When (perf_counter) the bad revision was first seen at zero."""
+        event = self._scaled.setdefault(namespace, asyncio.Event())
+        await asyncio.wait_for(event.wait(), seconds)
+        return self._seen[namespace]["scale"]
 
     async def _watch(self, part: str, path: str, version: str) -> None:
         async for event in self._client.watch(path, version=version):
@@ -58,6 +66,8 @@ class Observer:
                 namespace = obj["metadata"]["namespace"]
                 seen = self._seen.setdefault(namespace, {})
                 seen.setdefault(part, now)
+                if part == "scale":
+                    self._scaled.setdefault(namespace, asyncio.Event()).set()
                 if len(seen) == len(_COLLECTIONS):
                     self._complete.setdefault(namespace, asyncio.Event()).set()
 

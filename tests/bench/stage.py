@@ -7,17 +7,19 @@ import io
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from tests.bench.client import BareClient
+from tests.bench.outages import CuttingProxy
 from tests.bench.world import furnish
 from tests.cluster.binaries import gateway_crds
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operator import OperatorProcess
+from tests.cluster.process import free_ports
 from tests.cluster.receiver import ReceiverProcess
 
 REPOSITORY = Path(__file__).parents[2]
@@ -33,6 +35,11 @@ class Bench:
     plane: ControlPlane
     operator: OperatorProcess
     receiver: ReceiverProcess
+    operator_metrics: str
+    receiver_metrics: str
+    """Where each of them serves its metrics."""
+    proxy: CuttingProxy | None = None
+    """Stands between the operator and the API server, if anything is to go wrong there."""
 
 
 def setting(name: str, default: int) -> int:
@@ -41,10 +48,10 @@ def setting(name: str, default: int) -> int:
 
 
 @contextmanager
-def staged(root: Path, namespaces: Iterable[str]) -> Iterator[Bench]:
+def staged(root: Path, namespaces: Iterable[str], *, proxied: bool = False) -> Iterator[Bench]:
     """A bench with one model in each of the namespaces."""
     names = list(namespaces)
-    with ControlPlane(root / "plane", fsync=True, hpa_sync_seconds=15.0) as plane:
+    with ControlPlane(root / "plane", fsync=True, hpa_sync_seconds=15.0) as plane, ExitStack() as stack:
         plane.apply_definitions(*gateway_crds())
         plane.ensure_nodes(max(4, len(names) // 100))
         for folder in ("crds", "manifests/base"):
@@ -53,12 +60,24 @@ def staged(root: Path, namespaces: Iterable[str]) -> Iterator[Bench]:
         operator_account, receiver_account = (
             plane.service_account_kubeconfig(SYSTEM, name) for name in ("lazaretto-operator", "lazaretto-receiver")
         )
-        operator = OperatorProcess(root / "operator", operator_account)
-        receiver = ReceiverProcess(
-            root / "receiver", receiver_account, namespace=SYSTEM, tokens={"alertmanager": "secret"}
+        proxy = stack.enter_context(CuttingProxy(operator_account, root / "proxied")) if proxied else None
+        shown = [f"127.0.0.1:{port}" for port in free_ports(2)]
+        operator = OperatorProcess(
+            root / "operator",
+            root / "proxied" if proxied else operator_account,
+            flags=("--metrics-listen", shown[0]),
         )
-        with operator, receiver:
-            yield Bench(plane, operator, receiver)
+        receiver = ReceiverProcess(
+            root / "receiver",
+            receiver_account,
+            namespace=SYSTEM,
+            tokens={"alertmanager": "secret"},
+            flags=("--metrics-listen", shown[1]),
+        )
+        stack.enter_context(operator)
+        stack.enter_context(receiver)
+        told = [f"http://{each}/metrics" for each in shown]
+        yield Bench(plane, operator, receiver, operator_metrics=told[0], receiver_metrics=told[1], proxy=proxy)
 
 
 async def _furnish(plane: ControlPlane, namespaces: list[str]) -> None:

@@ -18,11 +18,13 @@ from tests.bench.clearing import API
 from tests.bench.client import BareClient
 from tests.bench.footprint import Footprint
 from tests.bench.observer import Observer
+from tests.bench.scrape import LagWatch, scraped
 from tests.bench.stage import SYSTEM, Bench, post
+from tests.bench.storm_floor import CONNECTIONS
+from tests.bench.tally import tally, told
 from tests.cluster.audit import Mark
 
 Shape = Literal["fat", "small", "twins"]
-CONNECTIONS = 32
 _SAMPLED = 20
 _WRITES = ("create", "patch", "update", "delete")
 _OURS = tuple(f"system:serviceaccount:{SYSTEM}:lazaretto-{name}" for name in ("operator", "receiver"))
@@ -52,7 +54,17 @@ class Result:
     """Of incidents that arrived while the storm was worked off: their own seconds from POST to containment."""
     critical_stored: list[float] = field(default_factory=list)
     """Of the same, seconds until the receiver had answered: the rest is the operator's."""
+    floor: float = 0.0
+    """Seconds that a bare client took just before for the least that must be written for so many models."""
+    lag: float = 0.0
+    """The longest that the operator's event loop was late."""
     lost: int = 0
+    flagged: int = 0
+    """Alerts that are told by the flag of a full list alone; see `tally`."""
+    wrong: int = 0
+    """Alerts that are listed twice, or that nobody sent."""
+    uncounted: int = 0
+    """Alerts that were sent and answered, and that the receiver has not counted."""
     early: int = 0
     """Sampled answers 200 whose alert was not stored at that moment."""
     writes: dict[str, int] = field(default_factory=dict)
@@ -77,11 +89,17 @@ async def throw(
     """Throw it at fresh models, wait until all are contained, and count. `probes` are for critical incidents."""
     result = Result(cell)
     alerts = storm(list(namespaces[: cell.models]), alerts=cell.alerts)
-    bodies = [json.dumps(webhook(part)).encode() for part in _parts(alerts, cell)]
+    parts = _parts(alerts, cell)
+    bodies = [json.dumps(webhook(part)).encode() for part in parts]
     mark = bench.plane.audit.mark()
     before = _footprints(bench)
     connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector) as sender, aiohttp.ClientSession() as other:
+    async with (
+        aiohttp.ClientSession(connector=connector) as sender,
+        aiohttp.ClientSession() as other,
+        LagWatch.over(bench.operator_metrics) as lag,
+    ):
+        counted = await _counted(other, bench)
         began = time.perf_counter()
         sending = asyncio.create_task(_send_all(sender, bench, bodies, client=client, result=result))
         critical = [
@@ -94,8 +112,11 @@ async def throw(
         outcomes = await asyncio.gather(*critical)
         result.critical_stored = [stored for stored, _ in outcomes]
         result.critical = [contained for _, contained in outcomes]
-    await asyncio.sleep(3)
-    result.lost = await _lost(client, alerts)
+        await asyncio.sleep(3)
+        sent = sum(map(len, parts)) + len(probes)
+        result.uncounted = max(0, sent - int(await _counted(other, bench) - counted))
+    result.lag = lag.longest
+    await _account(client, alerts, result=result)
     _count(result, bench, mark, before=before)
     return result
 
@@ -137,28 +158,17 @@ async def _critical(
 
 async def _stored(client: BareClient, alert: dict[str, Any]) -> bool:
     found = await client.call("GET", f"{API}/namespaces/{alert['labels']['namespace']}/aiincidents")
-    return any(_has(item, alert) for item in found["items"])
+    return told(alert, incidents=found["items"])
 
 
-def _has(incident: dict[str, Any], alert: dict[str, Any]) -> bool:
-    spec = incident["spec"]
-    return bool(spec.get("alertsTruncated")) or alert["fingerprint"] in {e["fingerprint"] for e in spec["alerts"]}
+async def _counted(session: aiohttp.ClientSession, bench: Bench) -> float:
+    return await scraped(session, bench.receiver_metrics, name="lazaretto_receiver_alerts_total", way="webhook")
 
 
-async def _lost(client: BareClient, alerts: Sequence[dict[str, Any]]) -> int:
+async def _account(client: BareClient, alerts: Sequence[dict[str, Any]], *, result: Result) -> None:
     found = (await client.call("GET", f"{API}/aiincidents"))["items"]
-    by_namespace: dict[str, list[dict[str, Any]]] = {}
-    for item in found:
-        by_namespace.setdefault(item["metadata"]["namespace"], []).append(item)
-    full = {name for name, items in by_namespace.items() if any(i["spec"].get("alertsTruncated") for i in items)}
-    stored = {
-        (name, entry["fingerprint"])
-        for name, items in by_namespace.items()
-        for i in items
-        for entry in i["spec"]["alerts"]
-    }
-    places = ((alert["labels"]["namespace"], alert["fingerprint"]) for alert in alerts)
-    return sum(place not in stored and place[0] not in full for place in places)
+    account = tally(alerts, incidents=found, at_once=result.cell.shape == "fat")
+    result.lost, result.flagged, result.wrong = account.lost, account.flagged, account.wrong
 
 
 def _footprints(bench: Bench) -> dict[str, Footprint]:

@@ -18,7 +18,8 @@ from tests.bench.clearing import API, clear
 from tests.bench.client import BareClient
 from tests.bench.figures import keep
 from tests.bench.footprint import Footprint
-from tests.bench.incidents import one_incident
+from tests.bench.incidents import floor_block, one_incident
+from tests.bench.listing import pages_asked, weighed
 from tests.bench.observer import Observer
 from tests.bench.stage import SYSTEM, Bench, post, setting, staged, until_armed
 
@@ -26,7 +27,7 @@ STORED = setting("STORED", 10_000)
 IDLE_SECONDS = setting("STORED_IDLE_SECONDS", 120)
 MODELS = setting("STORED_MODELS", 10)
 RESTARTS = setting("STORED_RESTARTS", 4)
-SINGLES = setting("STORED_SINGLES", 5)
+SINGLES = setting("STORED_SINGLES", 20)
 _SPENT = 2 * (RESTARTS + SINGLES) + 1
 """Models of which something is contained, beside those that have a past."""
 _OPERATOR = f"system:serviceaccount:{SYSTEM}:lazaretto-operator"
@@ -54,7 +55,7 @@ async def _measure(bench: Bench) -> dict[str, Any]:
         fresh = iter(map(_model, range(MODELS, MODELS + _SPENT)))
         without = await _state(bench)
         pattern = await _pattern(client, sender, bench, observer, next(fresh))
-        without["single"] = await _singles(sender, bench, observer, fresh)
+        without |= await _singles(client, sender, bench, observer, fresh)
         without["restart"] = await _restarts(client, sender, bench, observer, fresh)
         # Both times nothing is held.
         breaker = bench.plane.user_kubeconfig("breaker", groups=("system:masters", "lazaretto:break-glass"))
@@ -71,7 +72,7 @@ async def _measure(bench: Bench) -> dict[str, Any]:
         bench.operator.start()
         await asyncio.sleep(40)
         stored = await _state(bench)
-        stored["single"] = await _singles(sender, bench, observer, fresh)
+        stored |= await _singles(client, sender, bench, observer, fresh)
         stored["restart"] = await _restarts(client, sender, bench, observer, fresh)
         await observer.stop()
     return {"stored": STORED, "listBytes": size, "idleSeconds": IDLE_SECONDS, "none": without, "many": stored}
@@ -107,33 +108,42 @@ async def _state(bench: Bench) -> dict[str, Any]:
 
 
 async def _singles(
-    sender: aiohttp.ClientSession, bench: Bench, observer: Observer, fresh: Iterator[str]
-) -> list[float]:
-    """Seconds from POST to containment of incidents that come one by one."""
+    client: BareClient, sender: aiohttp.ClientSession, bench: Bench, observer: Observer, fresh: Iterator[str]
+) -> dict[str, list[float]]:
+    """Seconds from POST to containment of incidents that come one by one, and the floor before and after them."""
     found: list[float] = []
+    floor: list[float] = []
+    await floor_block(client, bench, floor, count=SINGLES)
     for _ in range(SINGLES):
         await asyncio.sleep(1)
         found.append((await one_incident(bench, observer, next(fresh), sender=sender)).contained)
-    return found
+    await floor_block(client, bench, floor, count=SINGLES)
+    return {"single": found, "floor": floor}
 
 
 async def _restarts(
     client: BareClient, sender: aiohttp.ClientSession, bench: Bench, observer: Observer, fresh: Iterator[str]
-) -> dict[str, list[float]]:
-    """Seconds from a killed operator's start until it is ready, and until an incident of meanwhile is contained."""
+) -> dict[str, Any]:
+    """Seconds from a killed operator's start until it is ready, and until an incident of meanwhile is contained.
+
+    Also the pages in which it read the incidents that there were, the last time.
+    """
     ready: list[float] = []
     contained: list[float] = []
+    pages: list[str] = []
     for _ in range(RESTARTS):
         namespace = next(fresh)
         bench.operator.kill()
         await post(sender, bench, json.dumps(webhook([firing(namespace)])).encode())
+        mark = bench.plane.audit.mark()
         began = time.perf_counter()
         starting = asyncio.create_task(asyncio.to_thread(bench.operator.start))
         contained.append(await observer.contained(namespace, seconds=180) - began)
         await starting
         ready.append(time.perf_counter() - began)
         await asyncio.sleep(5)
-    return {"ready": ready, "contained": contained}
+        pages = pages_asked(bench.plane.audit, mark, user=_OPERATOR)
+    return {"ready": ready, "contained": contained, "read": await weighed(client, pages)}
 
 
 def _pids(bench: Bench) -> dict[str, int]:

@@ -1,0 +1,124 @@
+"""The tables of the page, one for each benchmark, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tests.bench.figures import percentile
+
+Figures = Mapping[str, Any]
+_MIB = 1024 * 1024
+_STORM = """A critical incident with nothing beside it: p50 {p50:.0f} ms, p99 {p99:.0f} ms.
+
+- The floor is what a bare client takes on 32 connections to store one incident and scale one Deployment for each of as
+  many models, just before and with the operator stopped: the median over the storms of as many.
+- An incident lists 64 alerts and says by a flag that there were more. Lost is what is neither listed nor stands behind
+  the flag of a full list; if all came in one request, the list must have the first 64. Of those behind the flag nothing
+  tells which they were, nor how many for each model: the receiver's own counter says how many came in all, and is
+  compared with what was sent.
+- Lag is the longest that the operator's event loop was late, RSS the most that operator and receiver ever had.
+"""
+_FAULTS = """The operator is behind a proxy that lets chosen requests go wrong. Counted is from the end
+of the fault, when the next request of the kind would go well, until the observer sees the compromised Deployment's
+scale at zero. A killed process is started at once, and its start is part of it, as is a 429's Retry-After.
+"""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(["| " + " | ".join(each) + " |" for each in [head, ["---"] * len(head), *rows]]) + "\n"
+
+
+def singles(found: Figures) -> str:
+    """Single incidents beside their floor."""
+    rows, floor = found["figures"], found["figures"]["floor"]
+    columns = ("p50", "p90", "p99", "p99.9", "max")
+    lines = [
+        [name, f"{row['n']:.0f}", *(f"{row[p]:.1f}" for p in columns), f"{row['p50'] / floor['p50']:.2f}"]
+        for name, row in rows.items()
+    ]
+    return "## Single incidents (ms)\n\n" + table(["", "n", *columns, "p50 to floor"], lines)
+
+
+def storms(found: Figures) -> str:
+    """Storms, from few alerts to many."""
+    times = ("first", "median", "last contained", "last to floor", "answered")
+    counts = ("lost", "behind the flag", "writes", "429s")
+    cells = sorted(found["cells"], key=lambda c: (c["cell"]["shape"], c["cell"]["alerts"], c["cell"]["models"]))
+    lines = [_storm(cell, floor=_floor(cell, cells)) for cell in cells]
+    return f"## Storms\n\n{_STORM.format(**found['idle'])}\n" + table(
+        ["Storm", *times, *counts, "critical, worst", "lag", "RSS"], lines
+    )
+
+
+def storm_name(cell: Figures) -> str:
+    """A storm in words."""
+    return f"{cell['alerts']} alerts, {cell['models']} models, {cell['shape']}"
+
+
+def not_as_it_should(cell: Figures) -> int:
+    """Alerts of a storm that are lost, listed wrongly, not counted, or were answered before they were stored."""
+    return sum(int(cell[key]) for key in ("lost", "wrong", "uncounted", "early"))
+
+
+def _floor(cell: Figures, cells: Sequence[Figures]) -> float:
+    return percentile([each["floor"] for each in cells if each["cell"]["models"] == cell["cell"]["models"]], 0.5)
+
+
+def _storm(cell: Figures, *, floor: float) -> list[str]:
+    seen = sorted(cell["contained"])
+    worst = f"{max(cell['critical']) * 1000:.0f} ms" if cell["critical"] else "-"
+    peak = " / ".join(f"{size / _MIB:.0f}" for size in cell["peak"].values()) + " MiB"
+    times = [f"{seconds:.2f} s" for seconds in (seen[0], seen[len(seen) // 2], seen[-1])]
+    times += [f"{seen[-1] / floor:.1f}x", f"{cell['answered']:.2f} s"]
+    counts = [not_as_it_should(cell), cell["flagged"], sum(cell["writes"].values()), cell["refused"]]
+    return [storm_name(cell["cell"]), *times, *map(str, counts), worst, f"{cell['lag'] * 1000:.0f} ms", peak]
+
+
+def stored(found: Figures) -> str:
+    """What a long past costs."""
+    states = {"none": found["none"], f"{found['stored']}": found["many"]}
+    head = ["Stored", "Process", "of a core, idle", "RSS", "peak RSS", "restart to ready", "restart to containment"]
+    lines = [_process(name, process, state) for name, state in states.items() for process in ("operator", "receiver")]
+    told = (
+        f"A list of all {found['stored']} is {found['listBytes'] / _MIB:.1f} MiB. Idle is {found['idleSeconds']} s.\n"
+    )
+    more = table(
+        ["Stored", "single incident, p50", "max", "n", "floor, p50", "p50 to floor"],
+        [_beside(name, state) for name, state in states.items()],
+    )
+    read = table(
+        ["Stored", "lists of incidents at a start", "pages", "incidents a page", "MiB in all", "largest page"],
+        [_read(name, state["restart"]["read"]) for name, state in states.items()],
+    )
+    return f"## Stored incidents\n\n{told}\n{table(head, lines)}\n{more}\n{read}"
+
+
+def _process(name: str, process: str, state: Figures) -> list[str]:
+    row = state[process]
+    restart = state["restart"] if process == "operator" else {"ready": [], "contained": []}
+    shown = [f"{min(s):.1f} to {max(s):.1f} s" if s else "-" for s in (restart["ready"], restart["contained"])]
+    sizes = [f"{row[key] / _MIB:.0f} MiB" for key in ("resident", "peak")]
+    return [name, process, f"{row['cores'] * 100:.2f} %", *sizes, *shown]
+
+
+def _beside(name: str, state: Figures) -> list[str]:
+    single, floor = percentile(state["single"], 0.5) * 1000, percentile(state["floor"], 0.5) * 1000
+    most = f"{max(state['single']) * 1000:.0f} ms"
+    return [name, f"{single:.0f} ms", most, f"{len(state['single'])}", f"{floor:.1f} ms", f"{single / floor:.2f}"]
+
+
+def _read(name: str, read: Figures) -> list[str]:
+    limits = ", ".join(str(limit) if limit else "all" for limit in read["limits"])
+    size, largest = read["bytes"] / _MIB, read["largest"] / _MIB
+    return [name, str(read["lists"]), str(read["pages"]), limits, f"{size:.1f}", f"{largest:.2f} MiB"]
+
+
+def faults(found: Figures) -> str:
+    """How soon after a fault."""
+    lines = [
+        [name, f"{row['n']:.0f}", *(f"{row[share]:.0f}" for share in ("p50", "p90", "max"))]
+        for name, row in found["figures"].items()
+    ]
+    return f"## After a fault (ms)\n\n{_FAULTS}\n" + table(["Fault", "n", "p50", "p90", "max"], lines)
