@@ -6,7 +6,7 @@ Programs that are missing are built here, and certificates and kubeconfigs are m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.cluster import components
@@ -28,6 +28,7 @@ class Options:
     hpa_sync_seconds: float = 1.0
     admission_plugins: tuple[str, ...] = ("NodeRestriction",)
     apiserver_flags: Mapping[str, str] = field(default_factory=dict)
+    etcd_flags: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe(
@@ -66,6 +67,21 @@ def describe(
     }
 
 
+def another_apiserver(
+    layout: Layout, *, ports: Ports, authority: CertificateAuthority, options: Options, port: int
+) -> ChildProcess:
+    """Returns one more kube-apiserver on the same etcd and with the same audit log, on a port of its own."""
+    flags = {**options.apiserver_flags, "secure-port": str(port)}
+    servers = _servers(layout, ports=ports, authority=authority, options=replace(options, apiserver_flags=flags))
+    return ChildProcess(
+        "another-kube-apiserver",
+        argv=[str(binaries(CONTROL_PLANE)["kube-apiserver"]), *servers["kube-apiserver"]],
+        log=layout.logs / "another-kube-apiserver.log",
+        home=layout.root,
+        memory_mib=_MEMORY_MIB["kube-apiserver"],
+    )
+
+
 def _servers(
     layout: Layout, *, ports: Ports, authority: CertificateAuthority, options: Options
 ) -> dict[str, list[str]]:
@@ -76,7 +92,9 @@ def _servers(
         addresses=["127.0.0.1", components.API_SERVICE_ADDRESS],
     )
     return {
-        "etcd": components.etcd_flags(layout, ports=ports, pair=etcd, ca=authority.certificate, fsync=options.fsync),
+        "etcd": components.etcd_flags(
+            layout, ports=ports, pair=etcd, ca=authority.certificate, fsync=options.fsync, extra=options.etcd_flags
+        ),
         "kube-apiserver": components.apiserver_flags(
             layout,
             ports=ports,

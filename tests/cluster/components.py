@@ -97,8 +97,10 @@ def audit_policy() -> dict[str, Any]:
     }
 
 
-def etcd_flags(layout: Layout, *, ports: Ports, pair: KeyPair, ca: Path, fsync: bool) -> list[str]:
-    """Returns etcd's arguments."""
+def etcd_flags(
+    layout: Layout, *, ports: Ports, pair: KeyPair, ca: Path, fsync: bool, extra: Mapping[str, str]
+) -> list[str]:
+    """Returns etcd's arguments; `extra` overrides."""
     client, peer = f"https://127.0.0.1:{ports.etcd}", f"https://127.0.0.1:{ports.etcd_peer}"
     flags: dict[str, object] = {
         "name": "default",
@@ -116,7 +118,7 @@ def etcd_flags(layout: Layout, *, ports: Ports, pair: KeyPair, ca: Path, fsync: 
         flags |= {f"{prefix}trusted-ca-file": ca, f"{prefix}client-cert-auth": True}
     if not fsync:
         flags["unsafe-no-fsync"] = True
-    return _rendered(flags)
+    return _rendered({**flags, **extra})
 
 
 def apiserver_flags(

@@ -20,7 +20,7 @@ from typing import Any, Self
 from tests.cluster import components
 from tests.cluster.access import ClusterAccess, answers
 from tests.cluster.audit import AuditLog
-from tests.cluster.children import Options, describe
+from tests.cluster.children import Options, another_apiserver, describe
 from tests.cluster.components import Layout, Ports
 from tests.cluster.marker import Marker
 from tests.cluster.pki import CertificateAuthority, KeyPair
@@ -42,6 +42,7 @@ class ControlPlane(ClusterAccess):
         hpa_sync_seconds: float = 1.0,
         admission_plugins: Sequence[str] = ("NodeRestriction",),
         apiserver_flags: Mapping[str, str] | None = None,
+        etcd_flags: Mapping[str, str] | None = None,
     ) -> None:
         """Describes a control plane beneath `root`; `start` starts it.
 
@@ -51,6 +52,7 @@ class ControlPlane(ClusterAccess):
             hpa_sync_seconds: How often the autoscaler's controller looks.
             admission_plugins: In addition to the server's own defaults.
             apiserver_flags: More flags of kube-apiserver, by name without dashes; they win over ours.
+            etcd_flags: More flags of etcd, the same way.
         """
         self.layout = Layout(root.absolute())
         super().__init__(self.layout.admin_kubeconfig, folder=self.layout.kubeconfigs)
@@ -59,6 +61,7 @@ class ControlPlane(ClusterAccess):
             hpa_sync_seconds=hpa_sync_seconds,
             admission_plugins=tuple(admission_plugins),
             apiserver_flags=dict(apiserver_flags or {}),
+            etcd_flags=dict(etcd_flags or {}),
         )
         self._ports: Ports | None = None
         self._children: dict[str, ChildProcess] = {}
@@ -82,6 +85,16 @@ class ControlPlane(ClusterAccess):
     def ca_file(self) -> Path:
         """PEM file of the cluster's certificate authority."""
         return self._authority.certificate
+
+    @property
+    def etcd_url(self) -> str:
+        """Where etcd answers, to clients that show `etcd_client`."""
+        return f"https://127.0.0.1:{self._known_ports.etcd}"
+
+    @property
+    def etcd_client(self) -> KeyPair:
+        """The certificate by which the API server is known to etcd."""
+        return self._authority.serving("etcd", dns_names=["localhost"], addresses=["127.0.0.1"])
 
     @property
     def audit_log(self) -> Path:
@@ -162,6 +175,12 @@ class ControlPlane(ClusterAccess):
         """Takes the API server away and brings it back; see `stop_apiserver`."""
         self.stop_apiserver(graceful=graceful)
         self.start_apiserver()
+
+    def another_apiserver(self, port: int) -> ChildProcess:
+        """Describes one more API server beside the first, on this port of 127.0.0.1; the caller starts and stops it."""
+        return another_apiserver(
+            self.layout, ports=self._known_ports, authority=self._authority, options=self._options, port=port
+        )
 
     def user_kubeconfig(self, name: str, *, groups: Sequence[str] = ()) -> Path:
         """Returns a kubeconfig with a client certificate for the user `name` in `groups`."""
