@@ -26,6 +26,7 @@ from tests.cluster.binaries import CONTROL_PLANE, MONITORING, binaries, gateway_
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.expected_calls import beyond_the_shipped_rights
 from tests.cluster.marker import Marker
+from tests.cluster.shown_secrets import shown_in_logs
 
 _REPOSITORY = Path(__file__).parents[2]
 _NODES = 3
@@ -68,6 +69,7 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
         _furnish(plane)
         yield plane
         assert beyond_the_shipped_rights(plane.audit) == {}, "our processes asked for what no role grants"
+        assert shown_in_logs(tmp_path_factory.getbasetemp()) == {}, "our processes wrote secrets into their logs"
 
 
 @pytest.fixture(scope="session")
