@@ -108,7 +108,8 @@ def _play(plan: ReceiverPlan | None, group: Group, intake: Intake) -> Outcome:
             deliver(intake.receiver, group.notification(news))
         if missing := group.missing(news):
             outcome.broken.setdefault("L", missing)
-    outcome.broken |= dict(_counted(ledger, group))
+    if "L" not in outcome.broken:
+        outcome.broken |= dict(_counted(ledger, group))
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""The table can turn red: with a rule taken out of the sources, the plans that are there for it fail."""
+"""The table can turn red: with a rule taken out of the sources, the plan or the story that is there for it fails."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from tests.cluster.access import ClusterAccess
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.operator import OperatorProcess
-from tests.e2e.conftest import SYSTEM
 from tests.e2e.scene import Stage
-from tests.faults.mutations import MUTATIONS, Mutation
-from tests.faults.proxy import Proxy
-from tests.faults.story import Place, attempt
+from tests.faults.mutations import MUTATIONS, Mutation, copied
+from tests.faults.rule_stories import Ground, Story
+from tests.faults.story import Place
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+TOLD = [mutation for mutation in MUTATIONS if isinstance(mutation.shown_by, Story)]
+"""Those that no plan shows: the table does not say that their stories hold with the rule."""
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.rule)
@@ -26,20 +26,19 @@ def test_every_rule_has_a_place_in_the_sources(mutation: Mutation, tmp_path: Pat
 @pytest.mark.slow
 @pytest.mark.xdist_group("mutations")
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.rule)
-def test_without_a_rule_its_plans_turn_red(
+def test_without_a_rule_its_plan_turns_red(
     mutation: Mutation, stage: Stage, place: Place, control_plane: ControlPlane, cluster: ClusterAccess, tmp_path: Path
 ) -> None:
-    scene = stage.build()
-    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
-    place.operator.stop()
-    try:
-        with (
-            Proxy(kubeconfig, tmp_path / "kubeconfig") as proxy,
-            OperatorProcess(
-                tmp_path / "operator", tmp_path / "kubeconfig", sources=mutation.sources(tmp_path / "mutated")
-            ) as operator,
-        ):
-            broken = attempt(mutation.shown_by, scene, Place(operator, proxy, control_plane.audit)).broken
-    finally:
-        place.operator.start()
+    ground = Ground(stage, place, control_plane, cluster, tmp_path, mutation.sources(tmp_path / "sources"))
+    broken = mutation.play(ground)
     assert set(broken) & set(mutation.breaks), f"{mutation.shown_by} shows nothing of it: {broken}"
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("mutations")
+@pytest.mark.parametrize("mutation", TOLD, ids=lambda mutation: mutation.rule)
+def test_with_a_rule_its_story_holds(
+    mutation: Mutation, stage: Stage, place: Place, control_plane: ControlPlane, cluster: ClusterAccess, tmp_path: Path
+) -> None:
+    ground = Ground(stage, place, control_plane, cluster, tmp_path, copied(tmp_path / "sources"))
+    assert not mutation.play(ground)
