@@ -123,7 +123,7 @@ class Election:
         A write that was under way at the end may still arrive. So what the Lease says is read first, and read again
         if anything came between.
         """
-        if me.seen is None:
+        if me.own is None and me.asked is None:
             return True
         body = await self._api.get(LEASES, namespace=self._namespace, name=self._name)
         record = me.saw(record_of(body), now=self._steady()).resigned(wall=self._clock.now())
