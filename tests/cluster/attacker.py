@@ -18,6 +18,8 @@ from tests.cluster.receiver_stories import TOKENS
 MIB = 1024 * 1024
 JSON_TYPE = "Content-Type: application/json"
 CLOSING = "Connection: close"
+ROOM = 64 * MIB
+"""What no attack may make the receiver grow by, unless it is one on the parser, which takes a body many times over."""
 TOKEN = TOKENS["alertmanager"]
 
 
@@ -81,7 +83,7 @@ def rest(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def bounded(receiver: ReceiverProcess, *, grows: int) -> Iterator[None]:
+def bounded(receiver: ReceiverProcess, *, grows: int = ROOM) -> Iterator[None]:
     """Fails unless the receiver lives on, its memory having grown by no more than `grows` bytes at any moment."""
     pid = receiver.pid
     Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak counts from here

@@ -17,7 +17,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lazaretto.domain.text import LONG, clean
-from tests.cluster.attacker import Attacker
+from tests.cluster.attacker import Attacker, bounded
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.process import free_ports
@@ -101,14 +101,15 @@ def test_nothing_of_it_is_more_than_text_and_it_stays_where_it_belongs(
     everywhere = "".join(CORPUS.values())[:20_000]
     around: Alert = {"groupKey": everywhere, "receiver": everywhere, "externalURL": everywhere, everywhere: everywhere}
     around |= {name: {everywhere: everywhere} for name in ("groupLabels", "commonLabels", "commonAnnotations")}
-    status, answer = receiver.post({**webhook_payload(*aimed, *aimless), **around})
-    assert status == 200
-    assert f"{scene.namespace}/{MODEL}-1" in answer["created"]
-    assert receiver.post([*aimed, *aimless], path=POSTED_PATH)[0] == 200
-    # Refused ones are told of in the log as well.
-    receiver.post({"version": everywhere, "alerts": []})
-    receiver.post(webhook_payload(), path="/FOREIGN%1b%0a%e2%80%ae")
-    receiver.post(webhook_payload({**aimed[0], "startsAt": everywhere}))
+    with bounded(receiver):
+        status, answer = receiver.post({**webhook_payload(*aimed, *aimless), **around})
+        assert status == 200
+        assert f"{scene.namespace}/{MODEL}-1" in answer["created"]
+        assert receiver.post([*aimed, *aimless], path=POSTED_PATH)[0] == 200
+        # Refused ones are told of in the log as well.
+        receiver.post({"version": everywhere, "alerts": []})
+        receiver.post(webhook_payload(), path="/FOREIGN%1b%0a%e2%80%ae")
+        receiver.post(webhook_payload({**aimed[0], "startsAt": everywhere}))
 
     incident = scene.contained()
     assert len(incident["spec"]["alerts"]) == len(CORPUS)
