@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.cluster.service_process import SOURCES
 from tests.faults.plans import CONTAIN, WRITES, Plan
-from tests.faults.receiver_plans import CREATION, ReceiverPlan
+from tests.faults.receiver_plans import ANOTHER, CREATION, ReceiverPlan
 from tests.faults.rule_stories import ALERT_RESOLVED, MADE_ANEW, Broken, Ground, Story, planned
 
 
@@ -149,5 +149,21 @@ MUTATIONS = (
         'Create(f"{group.prefix}-{number}-{id(spec)}", number',
         ReceiverPlan("1.5 s late", CREATION, told_twice=True),
         "L",
+    ),
+    Mutation(
+        "what the API server refuses is to be sent again",
+        "receiver/endpoints.py",
+        'raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, f"{len(outcome.failed)}',
+        'raise Refusal(HTTPStatus.BAD_REQUEST, f"{len(outcome.failed)}',
+        ReceiverPlan("403 Forbidden", ANOTHER),
+        "L",
+    ),
+    Mutation(
+        "nothing is written of an alert that is stored",
+        "domain/intake.py",
+        "    if not operations:\n        return None\n",
+        "",
+        ReceiverPlan("answer lost", ANOTHER),
+        "X",
     ),
 )

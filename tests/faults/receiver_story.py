@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.cluster.audit import AuditLog
+from tests.cluster.audit import AuditLog, AuditRecord
 from tests.cluster.receiver import ReceiverProcess
 from tests.cluster.waiting import until
 from tests.e2e.ledger import READS, Ledger
@@ -150,15 +150,19 @@ def _kill(fault: Fault, told: list[Future[None]], intake: Intake, *, broken: dic
 def _counted(ledger: Ledger, group: Group) -> Iterator[tuple[str, str]]:
     """What was stored twice, and what was asked too often."""
 
-    def stored() -> list[str]:
-        return [r.verb for r in ledger.calls(RECEIVER) if r.verb not in READS and r.code < 300]
+    def stored() -> list[AuditRecord]:
+        return [r for r in ledger.calls(RECEIVER) if r.verb not in READS and r.code < 300]
 
-    wanted = ["create", *["patch"] * (len(RECEIVER_WRITES) - 1)]
-    # The log has a request an instant after its answer.
-    until(lambda: len(stored()) >= len(wanted), what="the audit log has all that was stored")
     (incident, *more) = group.admin.get("aiincidents", namespace=group.namespace)
-    if stored() != wanted or more or incident["metadata"]["generation"] != len(wanted):
-        yield "X", f"stored by {stored()}, at generation {incident['metadata']['generation']}; beside it: {len(more)}"
+    generation = incident["metadata"]["generation"]
+    # The log has a request an instant after its answer.
+    until(
+        lambda: any(r.response_object["metadata"]["generation"] == generation for r in stored()),
+        what="the audit log has what was stored last",
+    )
+    verbs, wanted = [r.verb for r in stored()], ["create", *["patch"] * (len(RECEIVER_WRITES) - 1)]
+    if verbs != wanted or more or generation != len(wanted):
+        yield "X", f"stored by {verbs}, at generation {generation}; beside it: {len(more)}"
     excess, calls = ledger.excess(RECEIVER), ledger.counted(RECEIVER).total()
     if excess or calls > MOST_CALLS:
         yield "B", f"{calls} requests; not needed: {sorted(excess)}"
