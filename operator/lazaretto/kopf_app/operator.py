@@ -24,7 +24,8 @@ from lazaretto.kube.transport import Credentials
 log = logging.getLogger(__name__)
 
 LAST_SECONDS = 2.0
-"""How long a process whose watch is dead may take to end: it may hang for the same reason."""
+"""How long the rest of an end may take. A dead watch may hang for the reason that it is dead for; and when Kopf gives
+up one watch, it waits half a minute for others that wait for a login, which nobody gives them any more."""
 
 
 def settings() -> kopf.OperatorSettings:
@@ -104,7 +105,7 @@ async def run(
 ) -> None:
     """Run until a signal arrives, or until Kopf gives up watching: then the process must end.
 
-    Raises `LazarettoError` when a watch is dead. If ending takes too long then, it ends the process by itself.
+    Raises `LazarettoError` when a watch is dead. If ending takes too long, it ends the process by itself.
     """
     pulse = pulse or Pulse()
     stop = asyncio.Event()
@@ -114,9 +115,10 @@ async def run(
         log.critical("nothing heard by the watches on %s: this process ends", ", ".join(dead))
         found.extend(dead)
         stop.set()
-        asyncio.get_running_loop().call_later(LAST_SECONDS, os._exit, 1)
 
+    # Begun before Kopf begins, which waits in the end for all that began later.
     watching = asyncio.create_task(watch_over(pulse, ended=ended))
+    ending = asyncio.create_task(_end_after(stop))
     try:
         await kopf.operator(
             registry=registry(engine, credentials, pulse=pulse, stop=stop),
@@ -128,5 +130,13 @@ async def run(
         )
     finally:
         watching.cancel()
+        ending.cancel()
     if found:
         raise LazarettoError("a watch was dead")
+
+
+async def _end_after(stop: asyncio.Event) -> None:
+    """End the process that should have ended by itself."""
+    await stop.wait()
+    await asyncio.sleep(LAST_SECONDS)
+    os._exit(1)
