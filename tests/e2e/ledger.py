@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 from tests.cluster.audit import AuditLog, AuditRecord, Mark
 from tests.e2e.scene import OPERATOR, RECEIVER
@@ -79,6 +80,15 @@ class Ledger:
     def targets(self) -> list[AuditRecord]:
         """The operator's successful writes to objects that are not its own, in order."""
         return [r for r in self.calls(OPERATOR, writes=True) if named(r) in TARGETS and r.code == 200]
+
+    def stored(self) -> list[AuditRecord]:
+        """The operator's writes that were carried out, whatever it heard of them, in order."""
+        return [r for r in self.calls(OPERATOR, writes=True) if not r.dry_run and 200 <= r.code < 300]
+
+    def decided(self) -> datetime | None:
+        """When the first decision of a person was stored, if one was."""
+        records = self._audit.since(self._mark, verbs=["create"], namespace=self._namespace)
+        return min((r.at for r in records if r.resource == "incidentdecisions" and r.code == 201), default=None)
 
     def counted(self, user: str) -> Counter[str]:
         """How often what was asked."""

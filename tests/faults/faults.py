@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 HELD_SECONDS = 60.0
+ALWAYS = 1_000_000
+"""Times that something happens which only ends with its `with`."""
 Matches = Callable[[str, str], bool]
 """Method and path of a request; a watch is no GET, but a `WATCH`, and a list that may be old is `CACHED`."""
 WATCH, CACHED = "WATCH", "CACHED"
@@ -31,12 +33,13 @@ class Answer:
 class Fault:
     """Nothing goes wrong. Subclasses change what they are about."""
 
-    def __init__(self, matches: Matches, *, times: int = 1) -> None:
-        """Befalls the first `times` requests of which method and path match."""
+    def __init__(self, matches: Matches, *, nth: int = 1, times: int = 1) -> None:
+        """Befalls `times` requests of which method and path match, from the `nth` on."""
         self.reached = threading.Event()
         self.over = threading.Event()
         self.over_at = 0.0
         self._matches = matches
+        self._spared = nth - 1
         self._left = times
         self._lock = threading.Lock()
 
@@ -45,6 +48,9 @@ class Fault:
         if self.over.is_set() or not self._matches(method, path):
             return False
         with self._lock:
+            if self._spared > 0:
+                self._spared -= 1
+                return False
             if self._left <= 0:
                 return False
             self._left -= 1
@@ -84,9 +90,9 @@ class Held(Fault):
     `answered`: the server gets the request, and the operator no answer.
     """
 
-    def __init__(self, matches: Matches, *, answered: bool = False) -> None:
-        """Holds every request that matches."""
-        super().__init__(matches, times=1_000_000)
+    def __init__(self, matches: Matches, *, answered: bool = False, nth: int = 1) -> None:
+        """Holds every request that matches, from the `nth` on."""
+        super().__init__(matches, nth=nth, times=ALWAYS)
         self._answered = answered
 
     def before(self) -> Answer | None:
@@ -105,16 +111,16 @@ class Held(Fault):
 
 
 class HeldAfterwards(Held):
-    """The first request goes well, and everything else that is written after it stands still."""
+    """One request goes well, and everything else that is written after it stands still."""
 
-    def __init__(self, matches: Matches, *, writes: Matches) -> None:
-        """Waits for a request that matches; `writes` tells what stands still from then on."""
+    def __init__(self, matches: Matches, *, writes: Matches, nth: int = 1) -> None:
+        """Waits for the `nth` request that matches; `writes` tells what stands still from then on."""
         super().__init__(lambda method, path: self.reached.is_set() and writes(method, path))
-        self._first = matches
+        self._last = Fault(matches, nth=nth, times=ALWAYS)
 
     def befalls(self, method: str, path: str) -> bool:
         """See `Fault.befalls`."""
-        return super().befalls(method, path) or (not self.over.is_set() and self._first(method, path))
+        return super().befalls(method, path) or (not self.over.is_set() and self._last.befalls(method, path))
 
     def before(self) -> Answer | None:
         """See `Fault.before`."""
@@ -131,9 +137,11 @@ class HeldAfterwards(Held):
 class Refused(Fault):
     """The API server says no, and has done nothing."""
 
-    def __init__(self, matches: Matches, *, status: int, reason: str, times: int = 1, retry_after: int = 0) -> None:
+    def __init__(
+        self, matches: Matches, *, status: int, reason: str, nth: int = 1, times: int = 1, retry_after: int = 0
+    ) -> None:
         """Answers with this HTTP status and reason."""
-        super().__init__(matches, times=times)
+        super().__init__(matches, nth=nth, times=times)
         body = {"kind": "Status", "status": "Failure", "code": status, "reason": reason, "message": "made up"}
         headers = {"Content-Type": "application/json"} | ({"Retry-After": str(retry_after)} if retry_after else {})
         self._answer = Answer(status, headers, json.dumps(body).encode())
@@ -146,9 +154,9 @@ class Refused(Fault):
 class Cut(Fault):
     """The connection is cut: before the request arrives, or once it was carried out."""
 
-    def __init__(self, matches: Matches, *, carried_out: bool, times: int = 1) -> None:
+    def __init__(self, matches: Matches, *, carried_out: bool, nth: int = 1, times: int = 1) -> None:
         """See the class."""
-        super().__init__(matches, times=times)
+        super().__init__(matches, nth=nth, times=times)
         self._carried_out = carried_out
 
     def before(self) -> Answer | None:
@@ -165,9 +173,9 @@ class Cut(Fault):
 class Late(Fault):
     """The request is on its way for a while. With more seconds than anybody waits, it is a black hole."""
 
-    def __init__(self, matches: Matches, *, seconds: float) -> None:
+    def __init__(self, matches: Matches, *, seconds: float, nth: int = 1) -> None:
         """See the class."""
-        super().__init__(matches)
+        super().__init__(matches, nth=nth)
         self._seconds = seconds
 
     def before(self) -> Answer | None:
@@ -183,7 +191,7 @@ class Stale(Fault):
 
     def __init__(self, matches: Matches, *, seconds: float) -> None:
         """Lags from the first list that matches on."""
-        super().__init__(matches, times=1_000_000)
+        super().__init__(matches, times=ALWAYS)
         self._seconds = seconds
         self._begun = 0.0
         self._first: dict[str, bytes] = {}
@@ -211,26 +219,6 @@ class Streamed(Fault):
     def frames(self, frames: Iterator[bytes]) -> Iterator[bytes]:
         """See `Fault.frames`."""
         return self._change(frames)
-
-
-class Lost(Fault):
-    """The first event is lost, also to every later stream that begins before it."""
-
-    def __init__(self, matches: Matches) -> None:
-        """Befalls every stream that matches."""
-        super().__init__(matches, times=1_000_000)
-        self._version = ""
-
-    def frames(self, frames: Iterator[bytes]) -> Iterator[bytes]:
-        """See `Fault.frames`."""
-        for line in frames:
-            event = json.loads(line)
-            version = str(event["object"].get("metadata", {}).get("resourceVersion", ""))
-            if event["type"] != "BOOKMARK" and self._version in ("", version):
-                self._version = version
-                self.over_at = self.over_at or time.monotonic()
-                continue
-            yield line
 
 
 def frame(type_: str, **about: Any) -> bytes:

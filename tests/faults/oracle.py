@@ -17,6 +17,7 @@ from tests.e2e.scene import OPERATOR
 from tests.e2e.shapes import MODEL
 from tests.e2e.test_alert_to_containment import HELD
 from tests.e2e.watcher import Version, Watcher
+from tests.faults.clean_run import FACTS, excess, facts
 
 PROPERTIES: Mapping[str, str] = {
     "L": "nothing lost: the incident is stored, contained and released, each once in its timeline",
@@ -40,6 +41,10 @@ class Outcome:
     """By property, what was wrong."""
     after: float = 0.0
     """Seconds from the end of the fault until the model was contained, or released."""
+    contained_after: float | None = None
+    """Seconds from the end of the fault until the workload and the route were written, if the fault came before."""
+    ready_after: float | None = None
+    """Of these, seconds until the operator that was killed was ready again."""
 
 
 def judge(
@@ -55,6 +60,15 @@ def judge(
     excess, calls = ledger.excess(OPERATOR), ledger.counted(OPERATOR).total()
     if excess or calls > MOST_CALLS:
         found["B"] = f"{calls} requests; not needed: {sorted(excess)}"
+    return found
+
+
+def compare(found: Mapping[str, str], ledger: Ledger, incident: Object) -> dict[str, str]:
+    """What was found, and with it what is not as in a story without a fault."""
+    found = dict(found)
+    missing = [("L", f"never told: {name}") for name in sorted(FACTS - facts(incident))]
+    for key, what in (*missing, *excess(ledger)):
+        found[key] = f"{found[key]}; {what}" if key in found else what
     return found
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from tests.e2e.shapes import BAD, MODEL
 from tests.faults.faults import (
@@ -16,15 +16,15 @@ from tests.faults.faults import (
     Held,
     HeldAfterwards,
     Late,
-    Lost,
     Matches,
     Refused,
     Stale,
-    Streamed,
     frame,
 )
+from tests.faults.watch_faults import Disturbed, Doubled, Ended, Lost, WatchFault
 
 CONTAIN, RELEASE = "contain", "release"
+_NTH = ("", ", the second", ", the third")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,18 @@ class Write:
     what: str
     method: str
     end: str
-    """Of the path."""
+    """Of the path; `*` stands for a name that is made up."""
+    nth: int = 1
+    """Which one, where there are several in the phase."""
+
+    @property
+    def said(self) -> str:
+        """For people."""
+        return f"{self.what}{_NTH[self.nth - 1]}"
 
     def matches(self, namespace: str) -> Matches:
-        """Whether a request is this one."""
-        return lambda method, path: method == self.method and path.endswith(f"/namespaces/{namespace}{self.end}")
+        """Whether a request is of this kind, whichever it is."""
+        return lambda method, path: method == self.method and fnmatchcase(path, f"*/namespaces/{namespace}{self.end}")
 
 
 WRITES = (
@@ -55,8 +62,34 @@ WRITES = (
     Write(RELEASE, "route", "PATCH", f"/httproutes/{MODEL}"),
     Write(RELEASE, "autoscaler", "PATCH", f"/horizontalpodautoscalers/{BAD}"),
     Write(RELEASE, "status of the incident", "PATCH", f"/aiincidents/{MODEL}-1/status"),
+    Write(RELEASE, "status of the journal", "PATCH", f"/containments/{MODEL}/status"),
     Write(RELEASE, "removal of the journal", "DELETE", f"/containments/{MODEL}"),
 )
+
+
+def _the(phase: str, what: str) -> Write:
+    return next(write for write in WRITES if (write.phase, write.what) == (phase, what))
+
+
+LATER = tuple(
+    replace(_the(phase, what), nth=nth)
+    for phase, what, nth in (
+        (CONTAIN, "status of the incident", 2),
+        (CONTAIN, "status of the journal", 2),
+        (RELEASE, "status of the incident", 2),
+        (RELEASE, "status of the incident", 3),
+    )
+)
+"""Those that every story has. The last ones of an incident say how far the release has come, and are alike."""
+SURVEYED = tuple(
+    Write(phase, what, "PATCH", end)
+    for phase in (CONTAIN, RELEASE)
+    for what, end in (
+        ("status of the model", f"/protectedmodels/{MODEL}/status"),
+        ("status of the revision", f"/modelrevisions/{MODEL}-*/status"),
+    )
+)
+"""No part of a containment, but of the looks at the model that go on meanwhile."""
 
 
 def writes_to(namespace: str) -> Matches:
@@ -70,62 +103,58 @@ TWICE = "killed before a write arrives, and before the next one"
 STALE = "cached lists stale for 5 s"
 
 KILLS: Mapping[str, Made] = {
-    "killed before a write arrives": lambda write, ns: Held(write.matches(ns)),
-    "killed when it was carried out, unanswered": lambda write, ns: Held(write.matches(ns), answered=True),
-    "killed when it was answered": lambda write, ns: HeldAfterwards(write.matches(ns), writes=writes_to(ns)),
-    TWICE: lambda write, ns: Held(write.matches(ns)),
+    "killed before a write arrives": lambda write, ns: Held(write.matches(ns), nth=write.nth),
+    "killed when it was carried out, unanswered": lambda write, ns: Held(
+        write.matches(ns), nth=write.nth, answered=True
+    ),
+    "killed when it was answered": lambda write, ns: HeldAfterwards(
+        write.matches(ns), nth=write.nth, writes=writes_to(ns)
+    ),
+    TWICE: lambda write, ns: Held(write.matches(ns), nth=write.nth),
 }
 FAILURES: Mapping[str, Made] = {
-    "409 Conflict": lambda write, ns: Refused(write.matches(ns), status=409, reason="Conflict"),
-    "409 Conflict, eight times": lambda write, ns: Refused(write.matches(ns), status=409, reason="Conflict", times=8),
-    "422 Invalid": lambda write, ns: Refused(write.matches(ns), status=422, reason="Invalid"),
-    "403 Forbidden": lambda write, ns: Refused(write.matches(ns), status=403, reason="Forbidden"),
-    "429, Retry-After 1 s": lambda write, ns: Refused(
-        write.matches(ns), status=429, reason="TooManyRequests", retry_after=1
+    "409 Conflict": lambda write, ns: Refused(write.matches(ns), nth=write.nth, status=409, reason="Conflict"),
+    "409 Conflict, eight times": lambda write, ns: Refused(
+        write.matches(ns), nth=write.nth, status=409, reason="Conflict", times=8
     ),
-    "500": lambda write, ns: Refused(write.matches(ns), status=500, reason="InternalError"),
-    "503, eight times": lambda write, ns: Refused(write.matches(ns), status=503, reason="ServiceUnavailable", times=8),
-    "connection cut": lambda write, ns: Cut(write.matches(ns), carried_out=False),
-    "answer lost": lambda write, ns: Cut(write.matches(ns), carried_out=True),
-    "1.5 s late": lambda write, ns: Late(write.matches(ns), seconds=1.5),
+    "422 Invalid": lambda write, ns: Refused(write.matches(ns), nth=write.nth, status=422, reason="Invalid"),
+    "403 Forbidden": lambda write, ns: Refused(write.matches(ns), nth=write.nth, status=403, reason="Forbidden"),
+    "429, Retry-After 1 s": lambda write, ns: Refused(
+        write.matches(ns), nth=write.nth, status=429, reason="TooManyRequests", retry_after=1
+    ),
+    "500": lambda write, ns: Refused(write.matches(ns), nth=write.nth, status=500, reason="InternalError"),
+    "503, eight times": lambda write, ns: Refused(
+        write.matches(ns), nth=write.nth, status=503, reason="ServiceUnavailable", times=8
+    ),
+    "connection cut": lambda write, ns: Cut(write.matches(ns), nth=write.nth, carried_out=False),
+    "answer lost": lambda write, ns: Cut(write.matches(ns), nth=write.nth, carried_out=True),
+    "1.5 s late": lambda write, ns: Late(write.matches(ns), nth=write.nth, seconds=1.5),
     STALE: lambda write, ns: Stale(lambda method, path: method == CACHED and f"/namespaces/{ns}/" in path, seconds=5),
-    "black hole": lambda write, ns: Late(write.matches(ns), seconds=HELD_SECONDS),
+    "black hole": lambda write, ns: Late(write.matches(ns), nth=write.nth, seconds=HELD_SECONDS),
 }
 
 
-def _ends_with(line: bytes) -> Callable[[Iterator[bytes]], Iterator[bytes]]:
-    """What exists, and then this."""
-
-    def change(frames: Iterator[bytes]) -> Iterator[bytes]:
-        yield from islice(frames, 1)
-        yield line
-
-    return change
-
-
-def _cut_short(frames: Iterator[bytes]) -> Iterator[bytes]:
-    for line in islice(frames, 1):
-        yield line[: len(line) // 2]
-
-
-def _twice(frames: Iterator[bytes]) -> Iterator[bytes]:
-    for line in frames:
-        yield line
-        yield line
-
-
+FEW = ("killed when it was carried out, unanswered", "409 Conflict", "answer lost")
+"""What befalls the writes that are like others."""
 _GONE = frame("ERROR", kind="Status", code=410, reason="Expired", message="too old resource version")
 _BROKEN = frame("ERROR", kind="Status", code=500, reason="InternalError", message="made up")
-STREAMS: Mapping[str, Callable[[Matches], Fault]] = {
-    "410 Gone, five times": lambda matches: Streamed(matches, _ends_with(_GONE), times=5),
-    "500 as an event, five times": lambda matches: Streamed(matches, _ends_with(_BROKEN), times=5),
-    "an event that is no JSON": lambda matches: Streamed(matches, _ends_with(b"{no json\n")),
-    "an event of unknown type": lambda matches: Streamed(matches, _ends_with(frame("NEWS", kind="Spaceship"))),
-    "an event cut short": lambda matches: Streamed(matches, _cut_short),
-    "every event twice": lambda matches: Streamed(matches, _twice),
-    "the first event lost": Lost,
+_UNKNOWN = frame("NEWS", kind="Spaceship")
+STREAMS: Mapping[str, Callable[[Matches, str], WatchFault]] = {
+    "410 Gone, five times": lambda matches, ns: Ended(matches, error=_GONE, times=5),
+    "500 as an event, five times": lambda matches, ns: Ended(matches, error=_BROKEN, times=5),
+    "an event that is no JSON": lambda matches, ns: Disturbed(
+        matches, namespace=ns, change=lambda line: (b"{no json\n",), ends=True
+    ),
+    "an event of unknown type": lambda matches, ns: Disturbed(matches, namespace=ns, change=lambda line: (_UNKNOWN,)),
+    "an event cut short": lambda matches, ns: Disturbed(
+        matches, namespace=ns, change=lambda line: (line[: len(line) // 2],), ends=True
+    ),
+    "every event twice": lambda matches, ns: Doubled(matches, namespace=ns),
+    "the first event lost": lambda matches, ns: Lost(matches, namespace=ns),
 }
-WATCHED = ("aiincidents", "incidentdecisions")
+"""From the watch, and the namespace of the model. The event is the one that the phase begins with."""
+WATCHED = {"aiincidents": CONTAIN, "incidentdecisions": RELEASE}
+"""Kinds that are watched, and what begins when the watch tells of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,31 +172,38 @@ class Plan:
     @property
     def phase(self) -> str:
         """While what."""
-        return self.where.phase if isinstance(self.where, Write) else CONTAIN
+        return self.where.phase if isinstance(self.where, Write) else WATCHED[self.where]
 
     def __str__(self) -> str:
         """For people."""
         if isinstance(self.where, Write):
-            return f"{self.where.phase}, {self.where.what}: {self.fault}"
+            return f"{self.where.phase}, {self.where.said}: {self.fault}"
         return f"watch on {self.where}: {self.fault}"
 
     def make(self, namespace: str) -> Fault:
         """The fault, to be put into a proxy."""
         if isinstance(self.where, str):
             end = f"/{self.where}"
-            return STREAMS[self.fault](lambda method, path: method == WATCH and path.endswith(end))
+            return STREAMS[self.fault](lambda method, path: method == WATCH and path.endswith(end), namespace)
         return {**KILLS, **FAILURES}[self.fault](self.where, namespace)
 
 
-_OPENING = tuple(next(write for write in WRITES if write.phase == phase) for phase in (CONTAIN, RELEASE))
+_OPENING = (_the(CONTAIN, "journal"), _the(RELEASE, "journal"))
 """What concerns a whole phase, and no single write, is played once for each."""
-_RESTORING = next(write for write in WRITES if (write.phase, write.what) == (RELEASE, "workload"))
-KILLED = tuple(Plan(fault, write) for write in WRITES for fault in KILLS)
-FAILED = tuple(Plan(fault, write) for write in WRITES for fault in FAILURES if fault != STALE or write in _OPENING)
+_RESTORING = _the(RELEASE, "workload")
+_LIKE_OTHERS = tuple((write, fault) for write in (*LATER, *SURVEYED) for fault in FEW)
+KILLED = (
+    *(Plan(fault, write) for write in WRITES for fault in KILLS),
+    *(Plan(fault, write) for write, fault in _LIKE_OTHERS if fault in KILLS),
+)
+FAILED = (
+    *(Plan(fault, write) for write in WRITES for fault in FAILURES if fault != STALE or write in _OPENING),
+    *(Plan(fault, write) for write, fault in _LIKE_OTHERS if fault in FAILURES),
+)
 STREAMED = tuple(Plan(fault, kind) for kind in WATCHED for fault in STREAMS)
 EVERY_TIME = (
     *(p for p in KILLED if p.where == _RESTORING and p.fault == "killed when it was answered"),
-    *(p for p in FAILED if p.fault in ("answer lost", STALE)),
+    *(p for p in FAILED if p.fault in ("answer lost", STALE) and p.where not in SURVEYED),
     *(p for p in STREAMED if p.fault == "410 Gone, five times" and p.where == "aiincidents"),
 )
 """What is part of every run of the tests; the rest takes long."""

@@ -1,31 +1,38 @@
-"""Plays a plan: an incident is contained and released, and one request goes wrong on the way."""
+"""Plays a plan: an incident is contained and released, and one request or watch goes wrong on the way."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
-from tests.cluster.waiting import until
-from tests.e2e.ledger import Ledger
+from tests.cluster.waiting import PATIENCE, until
+from tests.e2e.ledger import Ledger, named
 from tests.e2e.raw_api import Object
 from tests.e2e.scene import Scene
-from tests.e2e.shapes import MODEL
+from tests.e2e.shapes import BAD, MODEL
 from tests.e2e.test_alert_to_containment import HELD
 from tests.e2e.watcher import WATCHED, Watcher
+from tests.faults.clean_run import phased, standing
 from tests.faults.faults import Fault, Held
-from tests.faults.oracle import Outcome, judge
+from tests.faults.oracle import Outcome, compare, judge
 from tests.faults.plans import CONTAIN, RELEASE, TWICE, Plan, writes_to
 from tests.faults.proxy import Proxy
+from tests.faults.watch_faults import WatchFault
 
 REACHED_SECONDS = 30.0
 LOOK_SECONDS = 0.2
-STARTED_SECONDS = 2.0
 PEOPLE = ("alice", "bob")
+_SERVING = (f"patch deployments/scale {BAD}", f"patch httproutes {MODEL}")
+Meanwhile = Mapping[str, Callable[[], object]]
+"""What happens when a phase is about to begin, by phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +44,26 @@ class Place:
     audit: AuditLog
 
 
-def attempt(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
+def attempt_beside(plan: Plan, scenes: tuple[Scene, Scene], place: Place) -> Outcome:
+    """The same, while another model of which nothing goes wrong comes to the same phase: property I is asked of it."""
+    begun = threading.Event()
+    first, second = scenes
+    with ThreadPoolExecutor(2) as pool:
+        disturbed = pool.submit(attempt, plan, first, place, meanwhile={plan.phase: begun.set})
+        beside = pool.submit(attempt, None, second, place, meanwhile={plan.phase: lambda: begun.wait(PATIENCE)})
+        try:
+            outcome = disturbed.result()
+        finally:
+            begun.set()
+        if broken := beside.result().broken:
+            outcome.broken["I"] = str(broken)
+    return outcome
+
+
+def attempt(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhile | None = None) -> Outcome:
     """The same; a story that does not come to its end breaks what its phase is for."""
     try:
-        return play(plan, scene, place)
+        return play(plan, scene, place, meanwhile=meanwhile)
     except (AssertionError, OSError, TimeoutError) as error:
         phase = plan.phase if plan else CONTAIN
         return Outcome({"C" if phase == CONTAIN else "R": f"it did not come to its end: {error}"})
@@ -49,44 +72,44 @@ def attempt(plan: Plan | None, scene: Scene, place: Place) -> Outcome:
         scene.admin.delete("protectedmodels", namespace=scene.namespace, name=MODEL)
 
 
-def play(
-    plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Mapping[str, Callable[[], None]] | None = None
-) -> Outcome:
-    """The whole story, without a fault if there is no plan; fails if it does not come to its end.
-
-    `meanwhile` has what happens when a phase is about to begin.
-    """
-    before, ledger = scene.specs(), Ledger(place.audit, scene.namespace)
+def play(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhile | None = None) -> Outcome:
+    """The whole story, without a fault if there is no plan; fails if it does not come to its end."""
+    before, ledger = standing(scene), Ledger(place.audit, scene.namespace)
     outcome = Outcome()
     keeping = _restarted(place.operator) if plan and not plan.kills else nullcontext()
     with keeping, scene.watched(*WATCHED, "incidentdecisions") as watcher:
         for phase, act in ((CONTAIN, _contain), (RELEASE, _release)):
+            begins = partial(_begin, scene, act, first=(meanwhile or {}).get(phase))
             if plan is not None and plan.phase == phase:
                 with place.proxy.befallen(plan.make(scene.namespace)) as fault:
-                    outcome.after = _meet(plan, fault, scene, place, act=act)
+                    _meet(plan, fault, scene, place, begins=begins, outcome=outcome)
+                over = datetime.now(UTC) - timedelta(seconds=time.monotonic() - fault.over_at)
             else:
                 begun = time.monotonic()
-                if happens := (meanwhile or {}).get(phase):
-                    happens()
-                act(scene)
+                begins()
                 _await(phase, scene)
-                if happens:
+                if plan is None and phase in (meanwhile or {}):
                     outcome.after = time.monotonic() - begun
         incident = scene.incident()
         ledger.settled()
         _caught_up(watcher, scene)
-        outcome.broken = judge(watcher, ledger, before=before, after=scene.specs(), incident=incident)
+        found = judge(watcher, ledger, before=before, after=standing(scene), incident=incident)
+        outcome.broken = compare(found, ledger, incident)
+        if plan is not None and plan.phase == CONTAIN:
+            outcome.contained_after = _written_after(over, ledger)
     return outcome
 
 
-def _meet(plan: Plan, fault: Fault, scene: Scene, place: Place, *, act: object) -> float:
-    """Seconds from the end of the fault to the end of the phase."""
-    if isinstance(plan.where, str):
-        # Watches are opened when the process starts, which it is at once. Meanwhile it reads all that there is.
-        place.operator.stop()
-        assert fault.reached.wait(REACHED_SECONDS), f"{plan} never came"
-        time.sleep(STARTED_SECONDS)
-    act(scene)  # type: ignore[operator]
+def _meet(
+    plan: Plan, fault: Fault, scene: Scene, place: Place, *, begins: Callable[[], None], outcome: Outcome
+) -> None:
+    """A phase with its fault; says how long it took from the end of the fault to the end of the phase."""
+    if isinstance(fault, WatchFault):
+        assert fault.reached.wait(REACHED_SECONDS), f"{plan}: no stream was opened"
+    begins()
+    if isinstance(fault, WatchFault):
+        fault.happened.set()
+        assert fault.struck.wait(PATIENCE), f"{plan}: no stream told of it"
     assert fault.reached.wait(REACHED_SECONDS), f"{plan} never came"
     if plan.kills:
         place.operator.kill()
@@ -94,8 +117,22 @@ def _meet(plan: Plan, fault: Fault, scene: Scene, place: Place, *, act: object) 
         if plan.fault == TWICE:
             _kill_again(scene, place)
         place.operator.start()
+        outcome.ready_after = time.monotonic() - fault.over_at
     _await(plan.phase, scene)
-    return max(0.0, time.monotonic() - (fault.over_at or time.monotonic()))
+    outcome.after = max(0.0, time.monotonic() - (fault.over_at or time.monotonic()))
+
+
+def _begin(scene: Scene, act: Callable[[Scene], None], *, first: Callable[[], object] | None) -> None:
+    if first:
+        first()
+    act(scene)
+
+
+def _written_after(over: datetime, ledger: Ledger) -> float | None:
+    """Seconds until workload and route were written, if they were not both before."""
+    written = {f"{named(r)} {r.name}": r.at for phase, r in phased(ledger) if phase == CONTAIN}
+    last = max(written[name] for name in _SERVING)
+    return (last - over).total_seconds() if last > over else None
 
 
 def _kill_again(scene: Scene, place: Place) -> None:

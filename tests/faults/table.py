@@ -26,15 +26,17 @@ class Line:
     where: str
     broken: dict[str, str]
     after: float
+    contained_after: float | None = None
+    ready_after: float | None = None
 
     @classmethod
     def of(cls, plan: Plan, outcome: Outcome) -> Line:
         """The line of a plan."""
-        where = plan.where
+        where, took = plan.where, (outcome.after, outcome.contained_after, outcome.ready_after)
         if isinstance(where, str):
-            return cls("watches", plan.fault, where, outcome.broken, outcome.after)
+            return cls("watches", plan.fault, where, outcome.broken, *took)
         group = "process" if plan.kills else "requests"
-        return cls(group, plan.fault, f"{where.phase}: {where.what}", outcome.broken, outcome.after)
+        return cls(group, plan.fault, f"{where.phase}: {where.said}", outcome.broken, *took)
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
@@ -53,8 +55,9 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def _rows(lines: Sequence[Line]) -> Iterator[str]:
-    yield f"| Fault | Plans | {' | '.join(PROPERTIES)} | Over after: median, most |"
-    yield f"|---|---|{'---|' * len(PROPERTIES)}---|"
+    times = ("Over after", "Contained after", "Contained after ready")
+    yield f"| Fault | Plans | {' | '.join(PROPERTIES)} | {': median, most | '.join(times)}: median, most |"
+    yield f"|---|---|{'---|' * len(PROPERTIES)}{'---|' * len(times)}"
     of_the_operator = [line for line in lines if line.group != RECEIVED]
     of_the_receiver = [line for line in lines if line.group == RECEIVED]
     for fault in (*FAILURES, *KILLS, *STREAMS, *STEPS):
@@ -66,12 +69,21 @@ def _rows(lines: Sequence[Line]) -> Iterator[str]:
 def _row(name: str, lines: Sequence[Line]) -> Iterator[str]:
     if lines:
         cells = [_cell(lines, key) for key in PROPERTIES]
-        took = [line.after for line in lines]
-        yield f"| {name} | {len(lines)} | {' | '.join(cells)} | {statistics.median(took):.1f} s, {max(took):.1f} s |"
+        written = [(line.contained_after, line.ready_after) for line in lines if line.contained_after is not None]
+        took = (
+            [line.after for line in lines],
+            [after for after, _ in written],
+            [max(0.0, after - ready) for after, ready in written if ready is not None],
+        )
+        yield f"| {name} | {len(lines)} | {' | '.join(cells)} | {' | '.join(map(_times, took))} |"
+
+
+def _times(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.1f} s, {max(seconds):.1f} s" if seconds else NOT_ASKED
 
 
 def _cell(lines: Sequence[Line], key: str) -> str:
-    if key == "I" and lines[0].fault not in FAILURES:
+    if key == "I" and lines[0].fault not in (*FAILURES, *STREAMS):
         return NOT_ASKED
     if lines[0].group == RECEIVED and key not in _OF_THE_RECEIVER:
         return NOT_ASKED
