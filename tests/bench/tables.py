@@ -19,9 +19,10 @@ _STORM = """A critical incident with nothing beside it: p50 {p50:.0f} ms, p99 {p
   compared with what was sent.
 - Lag is the longest that the operator's event loop was late, RSS the most that operator and receiver ever had.
 """
-_FAULTS = """The operator is behind a proxy that lets chosen requests go wrong. Counted is from the end
-of the fault, when the next request of the kind would go well, until the observer sees the compromised Deployment's
-scale at zero. A killed process is started at once, and its start is part of it, as is a 429's Retry-After.
+_FAULTS = """The operator is behind a proxy that lets chosen requests fail. Counted is from the end of the fault, when
+the next request of the kind would go well, until the observer sees the compromised Deployment's scale at zero. A killed
+process is started at once, and its start is part of it, as is a 429's Retry-After. A restarted API server counts from
+the start of its process. What is said to count from the receiver's answer has a fault that goes on meanwhile, or none.
 """
 
 

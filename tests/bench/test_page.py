@@ -73,3 +73,27 @@ def test_an_earlier_result_stays_until_there_is_a_new_one(tmp_path: Path) -> Non
     found = json.loads((tmp_path / "performance.json").read_text())
     assert found["fault-latency"] == result("2026-01-02", figures={"a fault": ROW | {"p50": 10.12}})
     assert found["storm"]["cells"] == earlier["storm"]["cells"]
+
+
+def test_a_long_past_is_shown_beside_none_and_by_the_pages_of_a_start() -> None:
+    process = {"cores": 0.005, "resident": 2**20, "peak": 2**21}
+    read = {"pages": 101, "lists": 2, "limits": [100], "bytes": 200 * 2**20, "largest": 2**20}
+    state = {
+        "operator": process,
+        "receiver": process,
+        "single": [0.04, 0.05, 0.06],
+        "floor": [0.02] * 3,
+        "restart": {"ready": [1.0, 1.2], "contained": [0.9], "read": read},
+    }
+    found = result("2026-01-01", stored=500, listBytes=2**22, idleSeconds=9, none=state, many=state)
+    text = page({"stored": found})
+    assert "| 500 | 50 ms | 60 ms | 3 | 20.0 ms | 2.50 |" in text
+    assert "| 500 | 2 | 101 | 100 | 200.0 | 1.00 MiB |" in text
+    assert "| 500 stored incidents, idle operator | at most 1 % of a core | 0.5 % | met |" in text
+
+
+def test_single_incidents_are_measured_by_their_floor() -> None:
+    single = result("2026-01-01", figures={"floor": ROW, "idle": ROW | {"p50": 25.0}, "writes beside": ROW})
+    text = page({"single-incident": single})
+    assert "| idle | 10 | 25.0 | 20.0 | 30.0 | 30.0 | 30.0 | 2.47 |" in text
+    assert "| at most 2.2x the floor | 2.47x | **missed** |" in row(text, "single incident, p50")[22:]
