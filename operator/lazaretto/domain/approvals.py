@@ -1,8 +1,9 @@
 """Which decisions of people count, and whether they suffice.
 
 A decision counts if it names this incident's uid, and once per person. Two approvals of the
-same person are one. Who the person is was checked by the API server when the decision was
-created (`manifests/policies`); a decision never changes afterwards.
+same person are one, and whoever did not say who they are is none. Who the person is was checked
+by the API server when the decision was created (`manifests/policies`); a decision never changes
+afterwards.
 
 An approval of a release counts if besides it was given while the present hold stood, is not
 older than the terms allow, and does not come from somebody who asked for the containment.
@@ -25,6 +26,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RELEASING: tuple[Verb, ...] = ("ApproveRelease", "FalsePositive")
 MOST_NAMED = 4
 """People whose approvals do not count and who are named in a message."""
+NOBODY = frozenset({"", "system:anonymous"})
+"""What an API server calls whoever did not say who they are. However many of them there are, none is a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,17 @@ def relevant(decisions: Iterable[IncidentDecision], *, incident: AIIncident) -> 
     return sorted(mine, key=lambda d: (_made_at(d), d.metadata.name))
 
 
+def is_somebody(decision: IncidentDecision) -> bool:
+    """Whether a person, or an account, made the decision."""
+    return decision.spec.decided_by.strip() not in NOBODY
+
+
 def count(decisions: Iterable[IncidentDecision], verbs: tuple[Verb, ...]) -> tuple[CountedApproval, ...]:
     """One entry per person who decided so, the first of each."""
     found: dict[str, CountedApproval] = {}
     for decision in decisions:
         person = decision.spec.decided_by
-        if decision.spec.verb in verbs and person not in found:
+        if decision.spec.verb in verbs and person not in found and is_somebody(decision):
             found[person] = CountedApproval(decision=decision.metadata.name, by=person, at=_made_at(decision))
     return tuple(found.values())
 
@@ -141,6 +149,8 @@ def _objection(
     decision: IncidentDecision, *, requesters: Collection[str], terms: Terms, hold: Hold | None, now: datetime
 ) -> str:
     """Why an approval does not count; empty if it does."""
+    if not is_somebody(decision):
+        return "nobody who said who they are"
     if decision.spec.decided_by in requesters:
         return "approved the containment"
     made = _made_at(decision)

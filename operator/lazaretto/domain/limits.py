@@ -15,6 +15,7 @@ from lazaretto.api.aiincident import AIIncident, LimitStop
 from lazaretto.api.incidentdecision import Backlog, IncidentDecision
 from lazaretto.api.responsepolicy import Limits, TrippedLimit
 from lazaretto.api.taxonomy import Severity
+from lazaretto.domain.approvals import is_somebody
 from lazaretto.domain.durations import parse_duration
 
 HOUR = timedelta(hours=1)
@@ -99,7 +100,7 @@ def newest_reset(decisions: Iterable[IncidentDecision]) -> Reset | None:
     found = [
         Reset(d.metadata.creation_timestamp or _EPOCH, d.spec.decided_by, d.spec.backlog)
         for d in decisions
-        if d.spec.verb == "ResetLimits" and d.spec.backlog is not None
+        if d.spec.verb == "ResetLimits" and d.spec.backlog is not None and is_somebody(d)
     ]
     return max(found, key=lambda r: r.at, default=None)
 
