@@ -6,7 +6,7 @@ Two receivers: one that gets the webhook, and one that only asks, as a second re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,16 @@ class Way:
         """Waits until Prometheus has seen a newer heartbeat so often."""
         for _ in range(times):
             until(partial(self._newer, self._newest()), what="another heartbeat")
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """While it lasts, somebody has silenced whatever takes the way of incidents."""
+        matcher = {"name": "ai_incident", "value": "true", "isRegex": False, "isEqual": True}
+        times = {"startsAt": "2026-01-01T00:00:00Z", "endsAt": "2999-01-01T00:00:00Z"}
+        body = {"matchers": [matcher], **times, "createdBy": "x", "comment": "x"}
+        made = self.alertmanager.call("/api/v2/silences", method="POST", body=body)["silenceID"]
+        yield
+        self.alertmanager.call(f"/api/v2/silence/{made}", method="DELETE")
 
     def _newer(self, moment: float) -> bool:
         return self._newest() > moment
@@ -93,6 +103,12 @@ def test_it_arrives_makes_no_incident_and_is_missed_when_the_way_is_broken(way: 
     assert way.prometheus.query('lazaretto_receiver_requests_total{result="unauthorized"} > 0')
     token.write_text(TOKENS["alertmanager"])
     until(lambda: not way.told(), what="it is told no more once mended")
+    way.beats(1)
+    with way.silenced():
+        # Nobody sends it and the pull leaves it alone: the way is dead to incidents, and no webhook to blame.
+        until(lambda: PATH in way.told(), what="a silence over everything is told")
+        assert way.told() == {PATH}
+    until(lambda: not way.told(), what="it is told no more without the silence")
     way.beats(1)
     way.alertmanager.stop()
     # The asking receiver does not see the heartbeat any more either: nobody may blame the webhook.

@@ -39,6 +39,9 @@ POISON: Mapping[str, Mapping[str, Any]] = {
     "bad-labels": {"metadata": {"annotations": {"lazaretto.dev/x": "\x1b[31m" * 1000}}, "spec": {"model": None}},
 }
 
+FOREIGN = ("Secret", "Node")
+"""Kinds of objects that no model can be."""
+
 
 @contextmanager
 def _schemas_loosened(admin: RawApi) -> Iterator[None]:
@@ -82,12 +85,12 @@ def _store(api: RawApi, namespace: str, kind: type[Resource], name: str, poison:
 
 @pytest.fixture(scope="module")
 def poisoned(stage: Stage, cluster: ClusterAccess, operator: OperatorProcess) -> Iterator[dict[str, Scene]]:
-    """Scenes beside whose objects there is poison; one has a journal that is poison itself, one such a model."""
+    """Scenes beside whose objects there is poison; one has a journal that is poison itself, the others such models."""
     accounts: dict[type[Resource], RawApi] = {
         kind: RawApi(cluster.service_account_kubeconfig(SYSTEM, f"lazaretto-{name}"))
         for kind, name in ((AIIncident, "receiver"), (Containment, "operator"), (ModelRevision, "operator"))
     }
-    scenes = stage.build_all(dict.fromkeys(("beside", "journal", "model", "far away"), Shape()))
+    scenes = stage.build_all(dict.fromkeys(("beside", "journal", "model", "far away", *FOREIGN), Shape()))
     operator.stop()
     with _schemas_loosened(stage.admin):
         for kind in KINDS:
@@ -97,6 +100,9 @@ def poisoned(stage: Stage, cluster: ClusterAccess, operator: OperatorProcess) ->
                 _store(accounts.get(kind, stage.admin), scene.namespace, kind, name, poison)
         _store(accounts[Containment], scenes["journal"].namespace, Containment, MODEL, POISON["text"])
         scenes["model"].patch("protectedmodels", MODEL, {"spec": {"workloads": "all of them"}})
+        for foreign in FOREIGN:
+            named = {"kind": foreign, "name": BAD}
+            scenes[foreign].patch("protectedmodels", MODEL, {"spec": {"workloads": [named], "routes": [named]}})
     operator.start()
     yield scenes
     for api in accounts.values():
@@ -126,7 +132,10 @@ def test_every_object_that_cannot_be_read_is_named_in_the_log(
     assert max(map(len, log.splitlines())) < 20_000
 
 
-@pytest.mark.parametrize(("what", "kind"), [("journal", "Containment"), ("model", "ProtectedModel")])
+@pytest.mark.parametrize(
+    ("what", "kind"),
+    [("journal", "Containment"), *((what, "ProtectedModel") for what in ("model", *FOREIGN))],
+)
 def test_a_model_of_which_something_cannot_be_read_is_not_touched_and_says_so(
     poisoned: dict[str, Scene], audit: AuditLog, what: str, kind: str
 ) -> None:
@@ -137,7 +146,9 @@ def test_a_model_of_which_something_cannot_be_read_is_not_touched_and_says_so(
     assert condition(stalled, "Stalled")["reason"] == "InvalidObject"
     assert f"{kind}/{MODEL} is not as its kind asks" in stalled["status"]["reason"]
     assert scene.specs() == before
-    assert not [call for call in ledger.calls(OPERATOR) if call.verb in ("create", "patch") and _touches(call)]
+    calls = ledger.calls(OPERATOR)
+    assert not [call for call in calls if call.verb in ("create", "patch") and _touches(call)]
+    assert not [call for call in calls if call.resource in ("secrets", "nodes")]
 
 
 def _touches(call: AuditRecord) -> bool:

@@ -15,7 +15,7 @@ from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import OPERATOR, Scene
 from tests.e2e.shapes import BAD, MODEL
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 UP = {"spec": {"replicas": 2}}
 MANAGERS = ("thief", "lazaretto-scale")
