@@ -47,7 +47,7 @@ def test_a_model_that_it_raises_is_put_back_and_told_whatever_it_calls_itself(
         ]
         assert set(writes) == {"", "lazaretto"}
         until(functools.partial(_told, scene, at_least=number), what="the incident tells of it")
-    assert scene.incident()["status"]["state"] == "Contained"
+    scene.await_state("Contained")
     assert scene.read("containments", MODEL)["spec"]["holds"][0]["releasing"] is False
 
 
