@@ -79,7 +79,7 @@ LONG = Problem(reasons.NOT_WRITTEN, f"Deployment/{GOOD} not written: {'x' * 256}
         (failure(409, "Conflict"), Outcome(written=2, stale=1)),
         (failure(404, "NotFound"), Outcome(written=2, stale=1)),
         (failure(403, "Forbidden"), Outcome(2, 0, [FORBIDDEN], {UID: FORBIDDEN})),
-        (failure(401, "Unauthorized"), Outcome(2, 0, [FORBIDDEN], {UID: FORBIDDEN})),
+        (failure(401, "Unauthorized"), Outcome(2, 0, [NOT_WRITTEN])),
         (failure(422, "Invalid", cause="spec.replicas: too many"), Outcome(2, 0, [NOT_WRITTEN], {UID: NOT_WRITTEN})),
         (failure(422, "Invalid", message="x" * 1000, cause="the whole object"), Outcome(2, 0, [LONG], {UID: LONG})),
         (failure(500, "InternalError"), Outcome(2, 0, [NOT_WRITTEN])),

@@ -76,6 +76,23 @@ def test_nothing_is_decided_before_it_was_read_and_without_the_right_there_is_no
     run(story, started=False)
 
 
+def test_an_api_server_that_refuses_everything_at_first_does_not_turn_it_on() -> None:
+    """As one does that has not read its roles yet."""
+
+    async def story(running: RunningEngine) -> None:
+        running.world.report()
+        running.world.api.hook = lambda request: failure(403, "Forbidden") if request.path == PATH else None
+        running.start()
+        await asyncio.sleep(2.0)
+        running.world.api.hook = None
+        await running.until(lambda: running.state() == "AwaitingApproval", seconds=5.0)
+        assert running.world.specs() == running.world.originals
+
+    world = World()
+    off(world)
+    run(story, world=world, started=False)
+
+
 def test_on_a_dead_connection_it_is_found_in_seconds() -> None:
     async def story(running: RunningEngine) -> None:
         off(running.world)

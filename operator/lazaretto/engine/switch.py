@@ -23,6 +23,9 @@ HEARD_WITHIN = 10
 """Seconds that a watch stands: whoever turns the switch must not wait long for a dead connection to be found."""
 PAUSE = 1.0
 WITHOUT_RIGHT = 60.0
+REFUSALS = 4
+"""In a row, a second apart, until it is believed that there is no right: an API server that has just started refuses
+everything until it has read its roles, and must not be the one who turns the switch on."""
 
 
 class Switch:
@@ -37,17 +40,21 @@ class Switch:
 
     async def work(self, namespace: str) -> None:
         """Follow it for ever; `namespace` is the operator's own."""
+        refused = 0
         while True:
             pause = PAUSE
             try:
                 self._take(await self._read(namespace))
+                refused = 0
                 async for event in self._api.watch(CONFIG_MAPS, namespace=namespace, name=SWITCH, seconds=HEARD_WITHIN):
                     if event.get("type") != "BOOKMARK":
                         self._take(None if event.get("type") == "DELETED" else event["object"])
             except Forbidden as error:
-                pause = WITHOUT_RIGHT
-                log.warning("there is no switch: %s", error)
-                self.known.set()
+                refused += 1
+                if refused >= REFUSALS:
+                    pause = WITHOUT_RIGHT
+                    log.warning("there is no switch: %s", error)
+                    self.known.set()
             except ApiError as error:
                 log.info("switch %s/%s: %s", namespace, SWITCH, error)
             await asyncio.sleep(pause)

@@ -23,6 +23,8 @@ from lazaretto.kube.transport import Credentials
 
 log = logging.getLogger(__name__)
 
+LOGIN_AGAIN_SECONDS = 1.0
+"""How soon Kopf gets another token, whenever it asks."""
 LAST_SECONDS = 2.0
 """How long the rest of an end may take. A dead watch may hang for the reason that it is dead for; and when Kopf gives
 up one watch, it waits half a minute for others that wait for a login, which nobody gives them any more."""
@@ -61,9 +63,16 @@ def registry(engine: Engine, credentials: Credentials, *, pulse: Pulse, stop: as
     `stop` is set in the end, whoever asked for it.
     """
     ours = kopf.OperatorRegistry()
+    due = 0.0
 
     @kopf.on.login(registry=ours)
     async def login(**_: Any) -> kopf.AiohttpSession:
+        nonlocal due
+        # As long as a token is not taken, Kopf asks for the next one without a pause.
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, due - now))
+        due = max(due, now) + LOGIN_AGAIN_SECONDS
+        await credentials.renew()
         login = kopf.ConnectionInfo(
             server=credentials.server,
             ca_path=credentials.ca_file,

@@ -28,7 +28,8 @@ from lazaretto.kube.transport import Response
 
 T = TypeVar("T")
 
-_RETRIABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRIABLE = frozenset({401, 408, 425, 429, 500, 502, 503, 504})
+"""401 among them: it says nothing about rights, and the transport reads a token again that was not taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def _kind_of(status: int, said: Mapping[str, Any], request: Request) -> type[Api
         return AlreadyExists if said.get("reason") == "AlreadyExists" else Conflict
     if status == 422 and request.content_type == JSON_PATCH and _does_not_apply(said):
         return Conflict
-    by_status: dict[int, type[ApiError]] = {401: Forbidden, 403: Forbidden, 404: NotFound, 410: Expired}
+    by_status: dict[int, type[ApiError]] = {403: Forbidden, 404: NotFound, 410: Expired}
     return by_status.get(status, Invalid)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,11 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 300.0
 RENEW_SECONDS = 60.0
+RENEW_AGAIN_SECONDS = 1.0
+"""How often credentials are read again that the API server does not take."""
+
+_UNREADABLE = (aio_config.ConfigException, OSError)
+_KEPT = "credentials not read again, the last ones stay in use: %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,9 @@ class Credentials(Protocol):
     async def token(self) -> str | None:
         """The bearer token as it is now; service account tokens are replaced while we run."""
 
+    async def renew(self) -> None:
+        """Read the token again, because the API server does not take it; at most once a second."""
+
 
 class Transport(Protocol):
     """The seam between requests as data and a socket. Tests put their own here."""
@@ -83,9 +92,12 @@ class _Rest(RESTClientObject):  # type: ignore[misc]  # the base class is untype
 class AioTransport:
     """`Transport` over `kubernetes.aio`. One instance is one connection pool: one lane."""
 
-    def __init__(self, configuration: Any) -> None:
+    def __init__(self, configuration: Any, *, reread: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`reread` brings the configuration's credentials up to date."""
         configuration.client_session_kwargs = {"trust_env": False}
         self._configuration = configuration
+        self._reread = reread
+        self._renewed = -math.inf
         self._rest = _Rest(configuration)
         self.server: str = configuration.host
         self.ca_file: str | None = configuration.ssl_ca_cert
@@ -98,6 +110,17 @@ class AioTransport:
             scheme, _, value = str(setting["value"]).strip().partition(" ")
             return value if scheme.lower() == "bearer" else scheme
         return None
+
+    async def renew(self) -> None:
+        """See `Credentials.renew`."""
+        now = asyncio.get_running_loop().time()
+        if self._reread is None or now - self._renewed < RENEW_AGAIN_SECONDS:
+            return
+        self._renewed = now
+        try:
+            await self._reread()
+        except _UNREADABLE as error:
+            log.warning(_KEPT, error)
 
     async def send(self, request: Request, *, timeout: float) -> Response:
         """See `Transport.send`."""
@@ -136,7 +159,10 @@ class AioTransport:
                 # A token file may end in a line break, which no header may hold.
                 headers["Authorization"] = setting["value"].strip()
             url = f"{self._configuration.host}{request.url}"
-            return await self._rest.request(request.method, url, headers, request.body, _request_timeout=limit)
+            answer = await self._rest.request(request.method, url, headers, request.body, _request_timeout=limit)
+            if answer.status == 401:
+                await self.renew()
+            return answer
         except (aiohttp.ClientError, aio_config.ConfigException, TimeoutError, OSError) as error:
             raise Unavailable(0, f"no answer: {_said(error)}", request=str(request)) from error
 
@@ -159,9 +185,13 @@ async def connect(kubeconfig: str = "", *, most_connections: int = 100) -> AioTr
         if path:
             loader = await aio_config.load_kube_config(config_file=path, client_configuration=configuration)
             configuration.refresh_api_key_hook = _renewal(loader)
-        else:
+            return AioTransport(configuration, reread=lambda: loader.load_and_set(configuration))
+        aio_config.load_incluster_config(configuration)
+
+        async def reread() -> None:
             aio_config.load_incluster_config(configuration)
-        return AioTransport(configuration)
+
+        return AioTransport(configuration, reread=reread)
     except (aio_config.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
         source = f"kubeconfig {path!r} is not usable" if path else "there is no service account"
         raise ConfigurationError(
@@ -182,7 +212,7 @@ def _renewal(loader: Any) -> Callable[[Any], Awaitable[None]]:
         due = loop.time() + RENEW_SECONDS
         try:
             await loader.load_and_set(configuration)
-        except (aio_config.ConfigException, OSError) as error:
-            log.warning("credentials not read again, the last ones stay in use: %s", error)
+        except _UNREADABLE as error:
+            log.warning(_KEPT, error)
 
     return renew

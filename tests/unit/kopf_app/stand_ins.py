@@ -18,6 +18,10 @@ class Account:
     def __init__(self, server: str) -> None:
         self.server = server
         self.asked = 0
+        self.renewed = 0
+
+    async def renew(self) -> None:
+        self.renewed += 1
 
     async def token(self) -> str | None:
         self.asked += 1

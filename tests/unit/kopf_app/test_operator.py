@@ -114,15 +114,26 @@ async def test_kopf_logs_in_with_our_credentials_as_they_are_now(monkeypatch: py
     monkeypatch.setattr(kopf.ConnectionInfo, "as_ssl_context", secure)
     account = Account("https://api:443")
     account.ca_file, account.cert_file, account.key_file = "/ca.crt", "/alice.crt", "/alice.key"
+    monkeypatch.setattr(operator, "LOGIN_AGAIN_SECONDS", 0.0)
     login = activity("authentication", Recorder(), account)
     sessions = [await login(logger=None), await login(logger=None)]
     for number, each in enumerate(sessions, start=1):
         assert each.server == account.server
         assert each.aiohttp_session.headers["Authorization"] == f"Bearer token-{number}"
         await each.aiohttp_session.close()
+    assert account.renewed == account.asked == 2
     first, _ = secured
     assert first.ca_path == account.ca_file
     assert (first.certificate_path, first.private_key_path) == (account.cert_file, account.key_file)
+
+
+async def test_kopf_that_logs_in_again_and_again_gets_one_token_a_second() -> None:
+    """It does so without a pause as long as a token is refused."""
+    login = activity("authentication", Recorder(), Account("http://api:80"))
+    begun = asyncio.get_running_loop().time()
+    for _ in range(2):
+        await (await login(logger=None)).aiohttp_session.close()
+    assert asyncio.get_running_loop().time() - begun >= operator.LOGIN_AGAIN_SECONDS
 
 
 async def test_the_engine_starts_and_stops_with_kopf() -> None:

@@ -45,7 +45,7 @@ def answer(status: int, reason: str = "", *, message: str = "why", details: Any 
         (300, "", GET, Invalid),
         (304, "", GET, Invalid),
         (400, "BadRequest", MERGE, Invalid),
-        (401, "Unauthorized", GET, Forbidden),
+        (401, "Unauthorized", GET, Unavailable),
         (403, "Forbidden", MERGE, Forbidden),
         (404, "NotFound", GET, NotFound),
         (404, "", POST, NotFound),

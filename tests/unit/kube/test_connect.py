@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp import web
 from kubernetes.aio.config import incluster_config
 
 from lazaretto.errors import ConfigurationError, Unavailable
@@ -142,6 +143,30 @@ async def test_a_token_file_is_not_read_for_every_request(tmp_path: Path) -> Non
         assert await transport.token() == "first"
 
 
+async def refuse(_: web.Request) -> web.StreamResponse:
+    return web.Response(status=401)
+
+
+async def test_a_token_that_is_not_taken_is_read_again_at_once_and_then_once_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("first")
+    async with (
+        site(refuse) as server,
+        connected(kubeconfig(tmp_path, server.url, user={"tokenFile": str(file)})) as one,
+    ):
+        file.write_text("second")
+        assert (await one.send(GET, timeout=LONG)).status == 401
+        file.write_text("third")
+        assert [(await one.send(GET, timeout=LONG)).status for _ in range(2)] == [401, 401]
+        monkeypatch.setattr(transport_module, "RENEW_AGAIN_SECONDS", 0.0)
+        await one.send(GET, timeout=LONG)
+        assert await one.token() == "third"
+        sent = [each.headers["Authorization"] for each in server.seen]
+        assert sent == ["Bearer first", "Bearer second", "Bearer second", "Bearer second"]
+
+
 @dataclass
 class Pod:
     """A pod's service account folder, and the clock by which the client reads it again."""
@@ -195,6 +220,18 @@ async def test_in_a_pod_the_service_account_s_token_is_read_again(pod: Pod, monk
             assert transport.ca_file == str(pod.authority.certificate)
         sent = [each.headers["Authorization"].lower() for each in server.seen]
         assert sent == ["bearer first", "bearer second"]
+
+
+async def test_in_a_pod_a_token_that_is_not_taken_is_read_again_at_once(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pod.serve() as server:
+        into(server, monkeypatch)
+        server.handler = refuse
+        async with connected() as transport:
+            pod.put("second")
+            await transport.send(GET, timeout=LONG)
+            assert await transport.token() == "second"
 
 
 @pytest.mark.parametrize("emptied", [True, False])
