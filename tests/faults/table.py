@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.faults.clock import STEPS
 from tests.faults.oracle import PROPERTIES, Outcome
+from tests.faults.outages import OUTAGES
 from tests.faults.plans import FAILURES, KILLS, STREAMS, Plan
 
 HELD, BROKEN, NOT_ASKED = "holds", "**broken**", "-"
@@ -60,7 +61,7 @@ def _rows(lines: Sequence[Line]) -> Iterator[str]:
     yield f"|---|---|{'---|' * len(PROPERTIES)}{'---|' * len(times)}"
     of_the_operator = [line for line in lines if line.group != RECEIVED]
     of_the_receiver = [line for line in lines if line.group == RECEIVED]
-    for fault in (*FAILURES, *KILLS, *STREAMS, *STEPS):
+    for fault in (*FAILURES, *KILLS, *STREAMS, *STEPS, *OUTAGES):
         yield from _row(fault, [line for line in of_the_operator if line.fault == fault])
     for fault in (*FAILURES, *KILLS):
         yield from _row(f"{RECEIVED}: {fault}", [line for line in of_the_receiver if line.fault == fault])
