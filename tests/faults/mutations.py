@@ -158,12 +158,4 @@ MUTATIONS = (
         ReceiverPlan("403 Forbidden", ANOTHER),
         "L",
     ),
-    Mutation(
-        "nothing is written of an alert that is stored",
-        "domain/intake.py",
-        "    if not operations:\n        return None\n",
-        "",
-        ReceiverPlan("answer lost", ANOTHER),
-        "X",
-    ),
 )
