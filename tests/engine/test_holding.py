@@ -248,3 +248,23 @@ async def test_the_journal_says_which_services_routes_must_keep_away_from(begin:
     world.approve()
     await operator.settle()
     assert world.containment is None
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["and nothing else", "and the compromised one is raised"])
+async def test_a_journal_that_is_lost_is_written_anew_about_the_same_workloads(
+    moved: bool, begin: Callable[..., Operator]
+) -> None:
+    """By a restore without it, or by a stolen token. What serves is what took over, and must go on to."""
+    operator = begin()
+    world = await contained(operator)
+    held = world.specs()
+    world.remove("Containment", MODEL)
+    if moved:
+        world.change("Deployment", BAD, replicas(3))
+    await operator.settle()
+    assert world.specs() == held
+    assert world.containment is not None
+    (hold,) = world.containment.spec.holds
+    assert [w.name for w in hold.compromised] == [BAD]
+    assert hold.known_good is not None
+    assert hold.known_good.workload.name == GOOD

@@ -42,12 +42,14 @@ def diagnose(
     revoked: Collection[str],
     criteria: KnownGoodCriteria,
     records: Sequence[Workload] = (),
+    condemned: Collection[str] = (),
 ) -> Diagnosis:
     """Decide which workloads are compromised.
 
     With a named revision (a ModelRevision, or a workload of the model) it is every workload that
-    runs it. Without one it is everything that serves except the best known-good revision; and if
-    only that one serves, then the alert speaks of it, and it is the compromised one.
+    runs it. Without one it is every workload of the identities that were `condemned` before. And where none were, it is
+    everything that serves except the best known-good revision; and if only that one serves, then the alert speaks of
+    it, and it is the compromised one.
     `held` are uids that other incidents already hold, `revoked` are revisions or workloads that
     they name: neither is ever a candidate, nor is anything of the same identity, or of the same
     content under other names. `records` are what copies could be made of; they count where nothing that runs may serve.
@@ -59,8 +61,8 @@ def diagnose(
     jury = jury.condemning(w for w in workloads if w.identity in tainted)
     serving = [w for w in workloads if w.replicas > 0 or w.uid in held]
     passed_over: list[Candidate] = []
-    if named:
-        bad = _identities(named, workloads=workloads, revisions=revisions)
+    if named or condemned:
+        bad = _identities(named, workloads=workloads, revisions=revisions) if named else condemned
         compromised = tuple(w for w in workloads if w.identity in bad)
         if not compromised:
             message = f"target.revision {named!r} is neither a ModelRevision in service nor a workload of the model"

@@ -224,6 +224,7 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
         revisions=case.revisions,
         revoked=case.revoked,
         records=records_out_of_service(case.revisions, case.workloads),
+        condemned=_condemned_before(case),
         criteria=criteria_of(
             policy.spec.known_good,
             model=case.model,
@@ -233,3 +234,16 @@ def _diagnose(case: Case, policy: ResponsePolicy) -> Diagnosis:
             rolls_back=rolls_back(policy, model=case.model),
         ),
     )
+
+
+def _condemned_before(case: Case) -> set[str]:
+    """Identities that the incident's status says were held, though the journal of that is gone.
+
+    What serves by then is what took over: to judge by that again would take it out of service in its turn.
+    """
+    told = case.incident.status.containment
+    if told is None:
+        return set()
+    # A workload that was rolled back bears the same name, and runs what took over.
+    good = {r.spec.identity for r in case.revisions if r.metadata.name == told.known_good}
+    return {w.identity for w in case.workloads if w.ref in told.compromised} - good

@@ -27,8 +27,17 @@ def diagnosed(
     held: Collection[str] = (),
     revoked: Collection[str] = (),
     records: Sequence[ModelRevision] = RECORDS,
+    condemned: Collection[str] = (),
 ) -> Diagnosis:
-    return diagnose(workloads, named=named, held=held, revisions=records, revoked=revoked, criteria=CRITERIA)
+    return diagnose(
+        workloads,
+        named=named,
+        held=held,
+        revisions=records,
+        revoked=revoked,
+        criteria=CRITERIA,
+        condemned=condemned,
+    )
 
 
 def outcome(found: Diagnosis) -> tuple[str, str]:
@@ -50,6 +59,12 @@ def test_without_a_name_what_does_not_serve_is_left_alone() -> None:
 def test_if_only_the_known_good_serves_the_alert_speaks_of_it() -> None:
     assert outcome(diagnosed(ONE)) == ("v1", "")
     assert outcome(diagnosed(ONE, workload("v3", replicas=0))) == ("v1", "")
+
+
+def test_what_was_condemned_before_is_so_again_whoever_serves_by_now() -> None:
+    stopped = workload("v2", replicas=0)
+    assert outcome(diagnosed(ONE, stopped, condemned={stopped.identity})) == ("v2", "v1")
+    assert outcome(diagnosed(ONE, stopped, THREE, condemned={stopped.identity}, named="v3")) == ("v3", "v1")
 
 
 def test_if_nothing_that_serves_is_known_to_be_good_all_of_it_is_compromised() -> None:
