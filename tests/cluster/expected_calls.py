@@ -21,6 +21,8 @@ EVERYWHERE, HERE, OPTED_IN = "cluster-wide", "in its own namespace", "in a names
 PROTECTED = {"kube-system", "kube-public", "kube-node-lease", NAMESPACE}
 """Where nothing is contained, whatever is bound."""
 READS = {"get", "list", "watch"}
+OWN_LEASE = "test-"
+"""How the names of Leases begin that a test has replicas elect by, with a Role of its own."""
 _PREFIX = f"system:serviceaccount:{NAMESPACE}:"
 _AGENTS = ("lazaretto", "kopf")
 """What our processes call themselves. Tests that ask in their name call themselves something else, or nothing."""
@@ -95,6 +97,8 @@ _expected_of = functools.cache(expected_of)
 def _expected(account: str, record: AuditRecord) -> bool:
     if record.impersonated:
         return False
+    if record.resource == "leases" and record.name.startswith(OWN_LEASE):
+        return True
     if not record.resource:
         # What the server can do, its version and its health.
         return record.verb == "get"

@@ -17,6 +17,7 @@ import pytest
 
 from tests.cluster.access import ClusterAccess
 from tests.cluster.audit import AuditLog, AuditRecord
+from tests.cluster.expected_calls import OWN_LEASE
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.conftest import SYSTEM
@@ -62,7 +63,7 @@ class Replicas:
 
     def another_lease(self) -> str:
         """A second Lease, which the operator's account may hold as well."""
-        name, group = f"test-{uuid.uuid4().hex[:8]}", "rbac.authorization.k8s.io"
+        name, group = f"{OWN_LEASE}{uuid.uuid4().hex[:8]}", "rbac.authorization.k8s.io"
         place = {"metadata": {"name": name, "namespace": SYSTEM}}
         self._admin.create({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **place}, namespace=SYSTEM)
         verbs = ["get", "watch", "patch"]

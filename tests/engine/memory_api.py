@@ -172,7 +172,9 @@ class MemoryApi:
         over = loop.time() + (idle if deaf else int(request.query["timeoutSeconds"]))
         while (left := over - loop.time()) > 0:
             try:
-                line = await asyncio.wait_for(queue.get(), left)
+                # Not `wait_for`, which may take a cancellation for an answer before Python 3.12.
+                async with asyncio.timeout(left):
+                    line = await queue.get()
             except TimeoutError:
                 break
             if line is None:
