@@ -16,7 +16,7 @@ _SHORTEST = 8
 """Shorter texts are words that a log may use."""
 _FORMS = {
     "a ServiceAccount's token": r"\beyJ[\w-]{10,}\.[\w-]{10,}",
-    "a header with credentials": r"(?i)\bauthorization\b|\b(bearer|basic)\s+[\w.~+/-]{8,}",
+    "a header with credentials": r"(?i)\bauthorization\b(?!\.k8s\.io)|\b(bearer|basic)\s+[\w.~+/-]{8,}",
     "a private key": r"BEGIN [A-Z ]*PRIVATE KEY",
 }
 

@@ -22,6 +22,7 @@ from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.scene import staged
 from tests.e2e.shapes import BAD
+from tests.faults.story import kept_running
 from tests.unit.install.sources import FENCE, NAMESPACE, REPOSITORY
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -93,7 +94,7 @@ def test_an_api_server_that_comes_back_never_lets_anything_through(own: ControlP
 def test_an_incident_that_falls_into_a_restart_is_contained_after_it(own: ControlPlane, tmp_path: Path) -> None:
     """A server that started is closed to the operator too, until it has found the parameters' kind."""
     account = own.service_account_kubeconfig(NAMESPACE, "lazaretto-operator")
-    with OperatorProcess(tmp_path / "operator", account), staged(own) as stage:
+    with OperatorProcess(tmp_path / "operator", account) as operator, kept_running(operator), staged(own) as stage:
         scene = stage.build()
         originals = scene.specs()
         own.restart_apiserver()

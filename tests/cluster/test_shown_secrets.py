@@ -51,4 +51,6 @@ def test_it_is_found_and_told_without_itself(elsewhere: Path, line: str, what: s
 
 def test_other_lines_and_other_programs_are_no_matter(elsewhere: Path) -> None:
     assert shown_in_logs(written(elsewhere / "a", FINE, "short: abc", token="abc")) == {}
+    missing = 'clusterrole.rbac.authorization.k8s.io "system:basic-user" not found'
+    assert shown_in_logs(written(elsewhere / "c", missing)) == {}
     assert shown_in_logs(written(elsewhere / "b", TOKEN, JWT, name="alertmanager.log")) == {}

@@ -76,7 +76,7 @@ def play(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhile 
     """The whole story, without a fault if there is no plan; fails if it does not come to its end."""
     before, ledger = standing(scene), Ledger(place.audit, scene.namespace)
     outcome = Outcome()
-    keeping = _restarted(place.operator) if plan and not plan.kills else nullcontext()
+    keeping = kept_running(place.operator) if plan and not plan.kills else nullcontext()
     with keeping, scene.watched(*WATCHED, "incidentdecisions") as watcher:
         for phase, act in ((CONTAIN, _contain), (RELEASE, _release)):
             begins = partial(_begin, scene, act, first=(meanwhile or {}).get(phase))
@@ -145,7 +145,7 @@ def _kill_again(scene: Scene, place: Place) -> None:
 
 
 @contextmanager
-def _restarted(operator: OperatorProcess) -> Iterator[None]:
+def kept_running(operator: OperatorProcess) -> Iterator[None]:
     """An operator that ends is started again, as a kubelet does, and as often as it ends before it is ready."""
     over = threading.Event()
 
