@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from threading import Lock
 from typing import Any
 
 from lazaretto.domain.approvals import RELEASING
@@ -173,13 +174,15 @@ class Stage:
         self.plane = plane
         self.admin = admin
         self._people: dict[str, RawApi] = {}
+        self._lock = Lock()
         self._built: list[str] = []
 
     def person(self, name: str) -> RawApi:
         """The API as a person with a certificate of their own."""
-        if name not in self._people:
-            self._people[name] = RawApi(self.plane.user_kubeconfig(name))
-        return self._people[name]
+        with self._lock:
+            if name not in self._people:
+                self._people[name] = RawApi(self.plane.user_kubeconfig(name))
+            return self._people[name]
 
     def build(self, shape: Shape | None = None, *, armed: bool = True) -> Scene:
         """Builds a scene; `armed`: waits until the operator says that the model is armed."""
