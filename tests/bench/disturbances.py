@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from tests.bench.blows import REACHED_SECONDS, SHIFT, Place
+from tests.bench.blows import SHIFT, Place
 from tests.bench.client import BareClient
 from tests.bench.observer import BAD
 from tests.bench.outages import Chopped, Gone
+from tests.faults.faults import REACHED_SECONDS
 
 CUT_SECONDS = 0.1
 REVERT_SECONDS = 2.0

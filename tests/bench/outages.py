@@ -12,10 +12,9 @@ from functools import partial
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 
-from tests.faults.faults import WATCH, Fault, Refused, frame
+from tests.faults.faults import ALWAYS, WATCH, Fault, Refused, frame
 from tests.faults.proxy import Proxy
 
-_ALWAYS = 1_000_000
 _BACKLOG = 256
 _GONE = frame("ERROR", kind="Status", code=410, reason="Expired", message="too old resource version")
 
@@ -30,7 +29,7 @@ class Outage(Refused):
 
     def __init__(self, *, seconds: float) -> None:
         """See the class."""
-        super().__init__(lambda method, path: True, status=503, reason="ServiceUnavailable", times=_ALWAYS)
+        super().__init__(lambda method, path: True, status=503, reason="ServiceUnavailable", times=ALWAYS)
         self.over_at = time.monotonic() + seconds
 
     def befalls(self, method: str, path: str) -> bool:
@@ -70,7 +69,7 @@ class Chopped(Fault):
 
     def __init__(self, proxy: CuttingProxy, *, every: float) -> None:
         """Chops until it is ended."""
-        super().__init__(watches_incidents, times=_ALWAYS)
+        super().__init__(watches_incidents, times=ALWAYS)
         self.cuts = 0
         self._proxy = proxy
         self._every = every
@@ -94,7 +93,7 @@ class Gone(Fault):
 
     def __init__(self, namespaces: Collection[str]) -> None:
         """Befalls every stream until all have had theirs."""
-        super().__init__(watches_incidents, times=_ALWAYS)
+        super().__init__(watches_incidents, times=ALWAYS)
         self.said: dict[str, float] = {}
         """When (`time.monotonic`), by namespace."""
         self._wanted = frozenset(namespaces)

@@ -26,7 +26,7 @@ from tests.e2e.ledger import Ledger, named
 from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
-from tests.faults.faults import WATCH, Held
+from tests.faults.faults import WATCH, Held, Parked
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
@@ -212,14 +212,6 @@ def test_a_leader_that_was_suspended_does_no_harm_when_it_goes_on(
     assert not ledger.excess(OPERATOR)
 
 
-class Overtaken(Held):
-    """Stands still until it is let go, and then arrives."""
-
-    def before(self) -> None:
-        """See `Fault.before`."""
-        self.over.wait()
-
-
 @pytest.mark.slow
 def test_writes_that_arrive_when_another_one_has_led_and_released_meanwhile_change_nothing(
     scenes: dict[str, Scene], replicas: Replicas, cluster: ClusterAccess, audit: AuditLog, tmp_path: Path
@@ -231,9 +223,7 @@ def test_writes_that_arrive_when_another_one_has_led_and_released_meanwhile_chan
         first = replicas.start("first", kubeconfig=tmp_path / "kubeconfig")
         replicas.led_by("first")
         replicas.start("second")
-        late = Overtaken(
-            lambda method, path: method == "PATCH" and path.partition(f"/{scene.namespace}/")[2] in surfaces
-        )
+        late = Parked(lambda method, path: method == "PATCH" and path.partition(f"/{scene.namespace}/")[2] in surfaces)
         with scene.watched() as watcher:
             with proxy.befallen(late):
                 scene.report()

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 HELD_SECONDS = 60.0
+REACHED_SECONDS = 30.0
+"""In which a fault has struck that is going to."""
 ALWAYS = 1_000_000
 """Times that something happens which only ends with its `with`."""
 Matches = Callable[[str, str], bool]
@@ -108,6 +110,19 @@ class Held(Fault):
     def _stand(self) -> None:
         self.over.wait(HELD_SECONDS)
         raise ConnectionAbortedError("cut")
+
+
+class Parked(Fault):
+    """On its way until it is let go, and then it arrives, whoever still waits for an answer."""
+
+    def __init__(self, matches: Matches) -> None:
+        """Parks every request that matches."""
+        super().__init__(matches, times=ALWAYS)
+
+    def before(self) -> Answer | None:
+        """See `Fault.before`."""
+        self.over.wait()
+        return None
 
 
 class HeldAfterwards(Held):

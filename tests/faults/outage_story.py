@@ -10,19 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.cluster.audit import AuditLog
-from tests.cluster.waiting import until
 from tests.e2e.journal import assert_one_base
 from tests.e2e.ledger import ALLOWED, Ledger, named
 from tests.e2e.raw_api import RefusedError, Stream
 from tests.e2e.scene import OPERATOR, Scene
 from tests.e2e.shapes import MODEL
-from tests.e2e.test_alert_to_containment import HELD
 from tests.e2e.watcher import WATCHED, Watcher
-from tests.faults.faults import Fault
+from tests.faults.faults import REACHED_SECONDS, Fault
 from tests.faults.oracle import Outcome, judge
 from tests.faults.plans import CONTAIN, RELEASE
 from tests.faults.proxy import Proxy
-from tests.faults.story import PEOPLE, REACHED_SECONDS
+from tests.faults.story import await_end, caught_up, release
 
 HOLD = "hold"
 LISTEN_AGAIN_SECONDS = 0.2
@@ -74,8 +72,7 @@ def reported(scene: Scene) -> float:
 
 def approved(scene: Scene) -> float:
     """Two people approve of the release, and nothing goes wrong."""
-    for user in PEOPLE:
-        scene.decide(user, "ApproveRelease")
+    release(scene)
     return time.monotonic()
 
 
@@ -108,7 +105,7 @@ def play(
         with Witness(scene) as witness:
             outcome.after = max(_phases(scene, {CONTAIN: contain, HOLD: hold, RELEASE: release}))
             ledger.settled()
-            _caught_up(witness, scene)
+            caught_up(witness, scene)
             outcome.broken = judge(witness, ledger, before=before, after=scene.specs(), incident=scene.incident())
             assert_one_base(witness)
     finally:
@@ -123,23 +120,11 @@ def _phases(scene: Scene, happenings: Mapping[str, Happening | None]) -> Iterato
         if happening is None:
             continue
         over = happening(scene)
-        if phase == RELEASE:
-            scene.await_state("Released")
-            until(lambda: scene.read("containments", MODEL) is None, what="the journal is gone")
-        else:
-            scene.contained()
+        await_end(RELEASE if phase == RELEASE else CONTAIN, scene)
         took = time.monotonic() - over
         print(f"\n{phase}: {took:.1f} s")
         if happening not in (reported, approved):
             yield max(0.0, took)
-
-
-def _caught_up(witness: Watcher, scene: Scene) -> None:
-    """The witness has heard what is stored by now."""
-    watched = [(plural, name) for plural, name, _ in HELD] + [("aiincidents", f"{MODEL}-1")]
-    for plural, name in watched:
-        number = int(scene.read(plural, name)["metadata"]["resourceVersion"])
-        witness.first(plural, lambda body: int(body["metadata"]["resourceVersion"]) >= number, name=name)  # noqa: B023
 
 
 @contextmanager

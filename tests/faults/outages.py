@@ -7,11 +7,8 @@ written, before a containment, in the midst of it, while it stands, or in the mi
 from __future__ import annotations
 
 from tests.e2e.shapes import BAD, MODEL
-from tests.faults.faults import Matches, Refused
+from tests.faults.faults import ALWAYS, Matches, Refused
 from tests.faults.plans import writes_to
-
-ALWAYS = 1_000_000
-"""Times that something happens which only ends with its `with`."""
 
 DOWN = {
     f"all requests answered {status} for {seconds} s": (status, seconds)

@@ -10,24 +10,28 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from tests.cluster.access import ClusterAccess
 from tests.cluster.audit import AuditLog, AuditRecord
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.receiver import ReceiverProcess
+from tests.cluster.receiver_stories import SYSTEM, TOKENS, receiver_as_itself
 from tests.cluster.waiting import until
 from tests.e2e.ledger import READS, Ledger
 from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import RECEIVER
-from tests.faults.faults import Fault, HeldAfterwards
+from tests.faults.faults import REACHED_SECONDS, Fault, HeldAfterwards
 from tests.faults.oracle import Outcome
 from tests.faults.plans import Write
 from tests.faults.proxy import Proxy
 from tests.faults.receiver_plans import CHAT, CREATION, RECEIVER_WRITES, STORED, ReceiverPlan, notification
 from tests.faults.sender import deliver
 
-REACHED_SECONDS = 30.0
 TOO_EARLY_SECONDS = 0.5
 """For so long nothing that is held may be called stored; one that calls it so does it at once."""
 MOST_CALLS = 4 * len(RECEIVER_WRITES)
@@ -52,6 +56,25 @@ class Intake:
             receiver.kill()
             receiver.start()
         return groups
+
+
+@contextmanager
+def opened(plane: ControlPlane, cluster: ClusterAccess, root: Path, *, folder: Path) -> Iterator[Intake]:
+    """A receiver under its ServiceAccount, behind a proxy, and one beside it; neither runs yet.
+
+    The first runs in `folder`: a program that is started by its module's name is looked for there first.
+    """
+    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-receiver")
+    with (
+        closing(RawApi(plane.kubeconfig)) as admin,
+        Proxy(kubeconfig, root / "kubeconfig") as proxy,
+        ExitStack() as stack,
+    ):
+        receiver = ReceiverProcess(folder, root / "kubeconfig", namespace=SYSTEM, tokens=TOKENS)
+        second = receiver_as_itself(cluster, root / "second")
+        stack.callback(receiver.stop)
+        stack.callback(second.stop)
+        yield Intake(receiver, second, proxy, admin, plane.audit)
 
 
 class Group:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,20 +13,17 @@ from lazaretto.engine.apply import TRIES
 from tests.cluster.access import ClusterAccess
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operator import OperatorProcess
-from tests.cluster.receiver import ReceiverProcess
-from tests.cluster.receiver_stories import SYSTEM, TOKENS, moment_now, receiver_as_itself, webhook_payload
+from tests.cluster.receiver_stories import SYSTEM, moment_now, receiver_as_itself, webhook_payload
 from tests.cluster.waiting import until
 from tests.e2e.alerting import alert
-from tests.e2e.raw_api import RawApi
 from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import BAD, Shape, workloads
 from tests.faults import receiver_story, story
-from tests.faults.faults import HELD_SECONDS, Answer, Fault, Refused
+from tests.faults.faults import REACHED_SECONDS, Parked, Refused
 from tests.faults.plans import CONTAIN, WRITES, Plan
 from tests.faults.proxy import Proxy
 from tests.faults.receiver_plans import ReceiverPlan
 
-REACHED_SECONDS = 30.0
 QUIET_SECONDS = 3.0
 Broken = Mapping[str, str]
 """What was broken, by property."""
@@ -57,22 +54,6 @@ class Ground:
         finally:
             self.place.operator.start()
 
-    @contextmanager
-    def intake(self) -> Iterator[receiver_story.Intake]:
-        """A receiver from these sources behind a proxy, and one from the repository's beside it."""
-        kubeconfig = self.cluster.service_account_kubeconfig(SYSTEM, "lazaretto-receiver")
-        with (
-            closing(RawApi(self.plane.kubeconfig)) as admin,
-            Proxy(kubeconfig, self.root / "kubeconfig") as proxy,
-            ExitStack() as stack,
-        ):
-            # It runs in the sources' folder: a program that is started by its module's name is looked for there first.
-            receiver = ReceiverProcess(self.sources, self.root / "kubeconfig", namespace=SYSTEM, tokens=TOKENS)
-            second = receiver_as_itself(self.cluster, self.root / "second")
-            stack.callback(receiver.stop)
-            stack.callback(second.stop)
-            yield receiver_story.Intake(receiver, second, proxy, admin, self.plane.audit)
-
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -98,18 +79,9 @@ def _contained(plan: Plan, ground: Ground) -> Broken:
 
 
 def _taken_in(plan: ReceiverPlan, ground: Ground) -> Broken:
-    with ground.intake() as intake:
+    with receiver_story.opened(ground.plane, ground.cluster, ground.root, folder=ground.sources) as intake:
         (group,) = intake.build([plan])
         return receiver_story.attempt(plan, group, intake).broken
-
-
-class Parked(Fault):
-    """On its way until it is let go, and then it arrives, whoever still waits for an answer."""
-
-    def before(self) -> Answer | None:
-        """See `Fault.before`."""
-        self.over.wait(HELD_SECONDS)
-        return None
 
 
 def _made_anew(ground: Ground) -> Broken:
@@ -118,7 +90,7 @@ def _made_anew(ground: Ground) -> Broken:
     write = next(write for write in WRITES if (write.phase, write.what) == (CONTAIN, "workload"))
     matches = write.matches(scene.namespace)
     # The first tries say which version they are about; the last, when all of these were overtaken, only which object.
-    overtaken, parked = Refused(matches, status=409, reason="Conflict", times=TRIES), Parked(matches, times=1_000_000)
+    overtaken, parked = Refused(matches, status=409, reason="Conflict", times=TRIES), Parked(matches)
     mark = ground.plane.audit.mark()
     with ground.operator() as place:
         with place.proxy.befallen(overtaken), place.proxy.befallen(parked):

@@ -15,19 +15,17 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import PATIENCE, until
 from tests.e2e.ledger import Ledger, named
-from tests.e2e.raw_api import Object
 from tests.e2e.scene import Scene
 from tests.e2e.shapes import BAD, MODEL
 from tests.e2e.test_alert_to_containment import HELD
 from tests.e2e.watcher import WATCHED, Watcher
 from tests.faults.clean_run import phased, standing
-from tests.faults.faults import Fault, Held
+from tests.faults.faults import REACHED_SECONDS, Fault, Held
 from tests.faults.oracle import Outcome, compare, judge
 from tests.faults.plans import CONTAIN, RELEASE, TWICE, Plan, writes_to
 from tests.faults.proxy import Proxy
 from tests.faults.watch_faults import WatchFault
 
-REACHED_SECONDS = 30.0
 LOOK_SECONDS = 0.2
 PEOPLE = ("alice", "bob")
 _SERVING = (f"patch deployments/scale {BAD}", f"patch httproutes {MODEL}")
@@ -78,7 +76,7 @@ def play(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhile 
     outcome = Outcome()
     keeping = kept_running(place.operator) if plan and not plan.kills else nullcontext()
     with keeping, scene.watched(*WATCHED, "incidentdecisions") as watcher:
-        for phase, act in ((CONTAIN, _contain), (RELEASE, _release)):
+        for phase, act in ((CONTAIN, _contain), (RELEASE, release)):
             begins = partial(_begin, scene, act, first=(meanwhile or {}).get(phase))
             if plan is not None and plan.phase == phase:
                 with place.proxy.befallen(plan.make(scene.namespace)) as fault:
@@ -87,12 +85,12 @@ def play(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhile 
             else:
                 begun = time.monotonic()
                 begins()
-                _await(phase, scene)
+                await_end(phase, scene)
                 if plan is None and phase in (meanwhile or {}):
                     outcome.after = time.monotonic() - begun
         incident = scene.incident()
         ledger.settled()
-        _caught_up(watcher, scene)
+        caught_up(watcher, scene)
         found = judge(watcher, ledger, before=before, after=standing(scene), incident=incident)
         outcome.broken = compare(found, ledger, incident)
         if plan is not None and plan.phase == CONTAIN:
@@ -118,7 +116,7 @@ def _meet(
             _kill_again(scene, place)
         place.operator.start()
         outcome.ready_after = time.monotonic() - fault.over_at
-    _await(plan.phase, scene)
+    await_end(plan.phase, scene)
     outcome.after = max(0.0, time.monotonic() - (fault.over_at or time.monotonic()))
 
 
@@ -167,21 +165,22 @@ def _contain(scene: Scene) -> None:
     scene.report()
 
 
-def _release(scene: Scene) -> None:
+def release(scene: Scene) -> None:
+    """Two people approve of it."""
     for user in PEOPLE:
         scene.decide(user, "ApproveRelease")
 
 
-def _await(phase: str, scene: Scene) -> Object | None:
+def await_end(phase: str, scene: Scene) -> None:
+    """Contained; or released, with its journal gone."""
     if phase == CONTAIN:
-        found: Object = scene.contained()
-        return found
+        scene.contained()
+        return
     scene.await_state("Released")
     until(lambda: scene.read("containments", MODEL) is None, what="the journal is gone")
-    return None
 
 
-def _caught_up(watcher: Watcher, scene: Scene) -> None:
+def caught_up(watcher: Watcher, scene: Scene) -> None:
     """The witness has heard what is stored by now."""
     watched = [(plural, name) for plural, name, _ in HELD] + [("aiincidents", f"{MODEL}-1")]
     for plural, name in watched:

@@ -17,10 +17,9 @@ import pytest
 from tests.bench.footprint import Footprint
 from tests.cluster.access import ClusterAccess
 from tests.cluster.receiver import ReceiverProcess
-from tests.cluster.receiver_stories import webhook_payload
+from tests.cluster.receiver_stories import receiver_as_itself, webhook_payload
 from tests.cluster.waiting import until
 from tests.e2e.alerting import alert
-from tests.e2e.conftest import SYSTEM, TOKENS
 from tests.e2e.journal import assert_one_base, assert_written
 from tests.e2e.ledger import Ledger
 from tests.e2e.scene import OPERATOR, RECEIVER, Scene, Stage
@@ -28,8 +27,8 @@ from tests.e2e.shapes import MODEL, Shape
 from tests.faults.oracle import judge
 from tests.faults.outage_story import HOLD, Witness, approved, attempt
 from tests.faults.outages import DELETED, FLAPPING, STORMED, TERMINATED
-from tests.faults.plans import CONTAIN
-from tests.faults.story import Place
+from tests.faults.plans import CONTAIN, RELEASE
+from tests.faults.story import Place, await_end
 from tests.faults.table import Line, accept
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("interruptions")]
@@ -47,9 +46,7 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def receiver(cluster: ClusterAccess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReceiverProcess]:
-    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-receiver")
-    root = tmp_path_factory.mktemp("receiver")
-    with ReceiverProcess(root, kubeconfig, namespace=SYSTEM, tokens=TOKENS) as process:
+    with receiver_as_itself(cluster, tmp_path_factory.mktemp("receiver")) as process:
         yield process
 
 
@@ -226,11 +223,10 @@ def _weather(
             list(people.map(approved, scenes))
         broken: dict[str, str] = {}
         for scene, witness, ledger, specs in zip(scenes, witnesses, ledgers, before, strict=True):
-            incident = scene.await_state("Released")
-            until(lambda: scene.read("containments", MODEL) is None, what="the journal is gone")  # noqa: B023
+            await_end(RELEASE, scene)
             assert_written(ledger, 2)
             assert_one_base(witness)
-            broken |= judge(witness, ledger, before=specs, after=scene.specs(), incident=incident)
+            broken |= judge(witness, ledger, before=specs, after=scene.specs(), incident=scene.incident())
     for scene in scenes:
         scene.admin.delete("protectedmodels", namespace=scene.namespace, name=MODEL)
     accept(Line("outages", fault, CONTAIN, broken, after), lines)

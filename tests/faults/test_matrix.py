@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, cast
 
 import pytest
 
 from tests.e2e.ledger import Ledger
 from tests.e2e.scene import Scene, Stage
 from tests.e2e.shapes import MODEL, Shape
+from tests.faults.batches import Batches, parameters
 from tests.faults.clean_run import phased
 from tests.faults.oracle import Outcome
 from tests.faults.plans import (
@@ -52,46 +52,20 @@ BESIDE = ("/events", "/responsepolicies/*/status")
 """What may be lost: what people read beside the incident, and how often a policy was used."""
 
 
-def parameters(plans: Sequence[Plan]) -> list[Any]:
-    """All of them; those that are not for every run are slow."""
-    return [pytest.param(p, id=str(p), marks=[] if p in EVERY_TIME else [pytest.mark.slow]) for p in plans]
+@pytest.fixture(scope="module")
+def batches(stage: Stage, place: Place, request: pytest.FixtureRequest) -> Batches[Plan]:
+    """Beside several plans a model of which nothing goes wrong."""
 
-
-class Batches:
-    """Plays plans that kill nobody, several at once: each when the first of its batch is asked for."""
-
-    def __init__(self, plans: Sequence[Plan], stage: Stage, place: Place) -> None:
-        self._batches = [plans[first : first + AT_ONCE - 1] for first in range(0, len(plans), AT_ONCE - 1)]
-        self._stage = stage
-        self._place = place
-        self._played: dict[Plan, Outcome] = {}
-
-    def outcome(self, plan: Plan) -> Outcome:
-        """What became of a plan."""
-        if plan not in self._played:
-            self._play(next(batch for batch in self._batches if plan in batch))
-        return self._played[plan]
-
-    def _play(self, plans: Sequence[Plan]) -> None:
-        """Several, and beside them a model of which nothing goes wrong."""
+    def play(plans: Sequence[Plan]) -> Sequence[Outcome]:
         names: list[Plan | None] = [None, *plans]
-        scenes = self._stage.build_all({str(plan): Shape() for plan in names})
+        scenes = stage.build_all({str(plan): Shape() for plan in names})
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            beside, *outcomes = pool.map(lambda plan: attempt(plan, scenes[str(plan)], self._place), names)
+            beside, *outcomes = pool.map(lambda plan: attempt(plan, scenes[str(plan)], place), names)
         for outcome in outcomes if beside.broken else ():
             outcome.broken["I"] = str(beside.broken)
-        self._played |= dict(zip(plans, outcomes, strict=True))
+        return outcomes
 
-
-@pytest.fixture(scope="module")
-def batches(stage: Stage, place: Place, request: pytest.FixtureRequest) -> Batches:
-    """Of every selected plan that kills nobody."""
-    wanted = [
-        cast(Plan, item.callspec.params["plan"])
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.path == request.path and "batches" in item.fixturenames
-    ]
-    return Batches(wanted, stage, place)
+    return Batches(request, size=AT_ONCE - 1, play=play)
 
 
 def test_these_are_all_writes_that_there_are(stage: Stage, place: Place) -> None:
@@ -125,20 +99,20 @@ def _learn(scene: Scene, *, place: Place) -> Counter[tuple[str, str, str]]:
 
 
 @pytest.mark.xdist_group("failing")
-@pytest.mark.parametrize("plan", parameters(FAILED))
-def test_a_write_fails(plan: Plan, batches: Batches, lines: list[Line]) -> None:
+@pytest.mark.parametrize("plan", parameters(FAILED, every_time=EVERY_TIME))
+def test_a_write_fails(plan: Plan, batches: Batches[Plan], lines: list[Line]) -> None:
     accept(Line.of(plan, batches.outcome(plan)), lines)
 
 
 @pytest.mark.xdist_group("killed")
-@pytest.mark.parametrize("plan", parameters(KILLED))
+@pytest.mark.parametrize("plan", parameters(KILLED, every_time=EVERY_TIME))
 def test_the_operator_is_killed(plan: Plan, stage: Stage, place: Place, lines: list[Line]) -> None:
     place.operator.start()
     accept(Line.of(plan, attempt(plan, stage.build(), place)), lines)
 
 
 @pytest.mark.xdist_group("watches")
-@pytest.mark.parametrize("plan", parameters(STREAMED))
+@pytest.mark.parametrize("plan", parameters(STREAMED, every_time=EVERY_TIME))
 def test_a_watch_goes_wrong(plan: Plan, stage: Stage, place: Place, lines: list[Line]) -> None:
     place.operator.start()
     first, second = stage.build_all({"disturbed": Shape(), "beside": Shape()}).values()

@@ -16,11 +16,12 @@ from tests.e2e.conftest import SYSTEM
 from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import MODEL
 from tests.e2e.test_alert_to_containment import HELD
+from tests.faults.faults import REACHED_SECONDS
 from tests.faults.outage_proxies import FleetingProxy
 from tests.faults.outage_story import Happening, attempt
 from tests.faults.outages import DOWN, MUTED, SLOWED, WATCHES_CUT, Slowed, down, muted
 from tests.faults.plans import CONTAIN
-from tests.faults.story import REACHED_SECONDS, Place
+from tests.faults.story import Place
 from tests.faults.table import Line, accept
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300), pytest.mark.xdist_group("server")]
