@@ -61,8 +61,13 @@ def test_these_are_all_writes_of_the_receiver(intake: Intake) -> None:
     assert not outcome.broken
     verbs = {"POST": "create", "PATCH": "patch"}
     path = "/namespaces/" + group.namespace
-    written = [(r.verb, r.uri.partition("?")[0].partition(path)[2]) for r in ledger.calls(RECEIVER)]
-    assert [each for each in written if each[0] not in READS] == [(verbs[w.method], w.end) for w in RECEIVER_WRITES]
+    asked = [r for r in ledger.calls(RECEIVER) if r.verb not in READS]
+    written = [(r.verb, r.uri.partition("?")[0].partition(path)[2], r.code < 300) for r in asked]
+    planned = [(verbs[write.method], write.end) for write in RECEIVER_WRITES]
+    assert [each[:2] for each in written if each[2]] == planned
+    # An operator beside it writes as well: a write may lose that race, and is made again.
+    assert {each[:2] for each in written} == set(planned)
+    assert {r.code for r in asked if r.code >= 300} <= {409, 422}
 
 
 @pytest.mark.parametrize("plan", parameters(RECEIVER_FAILED, every_time=RECEIVER_EVERY_TIME))
