@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
-from lazaretto.engine.reconciler import NEVER, NOW, SOON, STALLED
+from lazaretto.engine.reconciler import NEVER, NOW, SOON, STALLED, WAITING
 from lazaretto.errors import Unavailable
 from lazaretto.kube.surface import Surface
 from tests.e2e.shapes import BAD, MODEL, Shape, policy
 from tests.engine.edits import Edit, behavior, contained, replicas, weight
 from tests.engine.faulty_line import Call, Fault, FaultyLine
 from tests.engine.plans import AUTOSCALER, DEPLOYMENT, ROUTE
-from tests.engine.world import KEY, Operator, World
+from tests.engine.world import KEY, NOON, Operator, World
 
 
 async def test_nothing_is_touched_before_the_journal_is_stored(begin: Callable[..., Operator]) -> None:
@@ -81,6 +82,21 @@ async def test_when_the_next_pass_is_wanted(shape: Shape, delay: float | None, b
     assert await operator.once() is NEVER, "nothing has happened yet"
     operator.world.report()
     assert await operator.once() == delay
+
+
+@pytest.mark.parametrize(("seconds", "delay"), [(0, WAITING), (4, 4.0), (60, STALLED)])
+async def test_what_is_refused_is_asked_for_again_after_as_long_as_the_incident_has_waited(
+    seconds: int, delay: float, begin: Callable[..., Operator]
+) -> None:
+    operator = begin()
+    operator.world.report()
+    stored = (NOON - timedelta(seconds=seconds)).isoformat()
+    operator.world.change("AIIncident", f"{MODEL}-1", lambda body: body["metadata"].update(creationTimestamp=stored))
+    operator.world.api.forbidden = {"get deployments", "list deployments"}
+    assert await operator.once() == delay
+    operator.world.api.forbidden = set()
+    await operator.settle()
+    assert operator.world.incident().status.state == "Contained"
 
 
 async def test_a_lost_race_is_run_again_at_once(begin: Callable[..., Operator]) -> None:

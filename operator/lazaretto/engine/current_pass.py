@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -64,6 +65,12 @@ class Pass:
     def young(self) -> bool:
         """Whether one of the holds has only begun."""
         return any(self.now - hold.since < YOUNG for hold in self.triage.holds)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last of the open incidents was stored."""
+        stored = [i.metadata.creation_timestamp for i in self.known.open_incidents]
+        return min(((self.now - moment).total_seconds() for moment in stored if moment), default=math.inf)
 
     @property
     def key(self) -> Key:

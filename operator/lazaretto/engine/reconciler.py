@@ -142,7 +142,8 @@ class Reconciler:
         if current.back is not None and current.back.complete:
             return await self._finish(current)
         if delay is NEVER and any(verdict.stalled for verdict in decided.verdicts.values()):
-            return STALLED
+            # An API server that has just started refuses all that it has not read the roles for yet.
+            return min(max(WAITING, current.age), STALLED) if live.denied else STALLED
         if decided.holds and live.recalled:
             # What was contained is what was known of the model. Now whatever else there is.
             return SOON if delay is NEVER else min(delay, SOON)
