@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -35,7 +34,6 @@ RENEW_AGAIN_SECONDS = 1.0
 """How often credentials are read again that the API server does not take."""
 
 _UNREADABLE = (aio_config.ConfigException, OSError)
-_KEPT = "credentials not read again, the last ones stay in use: %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +87,34 @@ class _Rest(RESTClientObject):  # type: ignore[misc]  # the base class is untype
         return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=KEEP_ALIVE_SECONDS)
 
 
+class _Renewal:
+    """Reads a token file, or runs a plugin, again: credentials are replaced while we run."""
+
+    def __init__(self, reread: Callable[[], Awaitable[None]]) -> None:
+        self._reread = reread
+        # What was read at first may be refused at once.
+        self._read = asyncio.get_running_loop().time() - RENEW_AGAIN_SECONDS
+
+    async def due(self, seconds: float) -> None:
+        """Read them, unless they were read less than so many seconds ago; what fails is said, and they stay."""
+        now = asyncio.get_running_loop().time()
+        if now - self._read < seconds:
+            return
+        self._read = now
+        try:
+            await self._reread()
+        except _UNREADABLE as error:
+            log.warning("credentials not read again, the last ones stay in use: %s", error)
+
+
 class AioTransport:
     """`Transport` over `kubernetes.aio`. One instance is one connection pool: one lane."""
 
-    def __init__(self, configuration: Any, *, reread: Callable[[], Awaitable[None]] | None = None) -> None:
-        """`reread` brings the configuration's credentials up to date."""
+    def __init__(self, configuration: Any, *, renewal: _Renewal | None = None) -> None:
+        """`renewal` brings the configuration's credentials up to date."""
         configuration.client_session_kwargs = {"trust_env": False}
         self._configuration = configuration
-        self._reread = reread
-        self._renewed = -math.inf
+        self._renewal = renewal
         self._rest = _Rest(configuration)
         self.server: str = configuration.host
         self.ca_file: str | None = configuration.ssl_ca_cert
@@ -113,14 +130,8 @@ class AioTransport:
 
     async def renew(self) -> None:
         """See `Credentials.renew`."""
-        now = asyncio.get_running_loop().time()
-        if self._reread is None or now - self._renewed < RENEW_AGAIN_SECONDS:
-            return
-        self._renewed = now
-        try:
-            await self._reread()
-        except _UNREADABLE as error:
-            log.warning(_KEPT, error)
+        if self._renewal is not None:
+            await self._renewal.due(RENEW_AGAIN_SECONDS)
 
     async def send(self, request: Request, *, timeout: float) -> Response:
         """See `Transport.send`."""
@@ -184,35 +195,19 @@ async def connect(kubeconfig: str = "", *, most_connections: int = 100) -> AioTr
     try:
         if path:
             loader = await aio_config.load_kube_config(config_file=path, client_configuration=configuration)
-            configuration.refresh_api_key_hook = _renewal(loader)
-            return AioTransport(configuration, reread=lambda: loader.load_and_set(configuration))
+            renewal = _Renewal(lambda: loader.load_and_set(configuration))
+            # Before each request. In a pod the client does as much by itself.
+            configuration.refresh_api_key_hook = lambda _: renewal.due(RENEW_SECONDS)
+            return AioTransport(configuration, renewal=renewal)
         aio_config.load_incluster_config(configuration)
 
         async def reread() -> None:
             aio_config.load_incluster_config(configuration)
 
-        return AioTransport(configuration, reread=reread)
+        return AioTransport(configuration, renewal=_Renewal(reread))
     except (aio_config.ConfigException, yaml.YAMLError, OSError, KeyError, TypeError, ValueError) as error:
         source = f"kubeconfig {path!r} is not usable" if path else "there is no service account"
         raise ConfigurationError(
             f"no way to reach an API server, {source} ({error}); run in a pod with a service account,"
             " or pass --kubeconfig"
         ) from error
-
-
-def _renewal(loader: Any) -> Callable[[Any], Awaitable[None]]:
-    """Reads a kubeconfig's token file, or runs its plugin, again now and then; in a pod the client does so itself."""
-    loop = asyncio.get_running_loop()
-    due = loop.time() + RENEW_SECONDS
-
-    async def renew(configuration: Any) -> None:
-        nonlocal due
-        if loop.time() < due:
-            return
-        due = loop.time() + RENEW_SECONDS
-        try:
-            await loader.load_and_set(configuration)
-        except _UNREADABLE as error:
-            log.warning(_KEPT, error)
-
-    return renew
