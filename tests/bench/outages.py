@@ -10,12 +10,10 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from functools import partial
 from http.client import HTTPException, HTTPSConnection
-from pathlib import Path
 
 from tests.faults.faults import ALWAYS, WATCH, Fault, Refused, frame
 from tests.faults.proxy import Proxy
 
-_BACKLOG = 256
 _GONE = frame("ERROR", kind="Status", code=410, reason="Expired", message="too old resource version")
 
 
@@ -43,13 +41,6 @@ class CuttingProxy(Proxy):
     """A proxy whose faults can cut the connection to the API server, even while it is silent."""
 
     _mine = threading.local()
-
-    def __init__(self, kubeconfig: Path, target: Path) -> None:
-        """See `Proxy`."""
-        super().__init__(kubeconfig, target)
-        # An operator that starts opens more connections at once than Python's five, and the kernel of one that finds
-        # no place tries again after a second.
-        self._server.socket.listen(_BACKLOG)
 
     def connect(self) -> HTTPSConnection:
         """See `Proxy.connect`."""

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFETIME = dt.timedelta(days=365)
-_CLOCK_SKEW = dt.timedelta(minutes=5)
+_CLOCK_SKEW = dt.timedelta(days=1)
+"""By which a clock may be behind and still take the certificates, as it takes those of a cluster that is older."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,13 +16,13 @@ import pytest
 
 from tests.cluster.access import ClusterAccess
 from tests.cluster.audit import AuditLog, AuditRecord
-from tests.cluster.expected_calls import OWN_LEASE
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import until
 from tests.e2e.conftest import SYSTEM
 from tests.e2e.journal import assert_one_base, assert_written
 from tests.e2e.ledger import Ledger, named
 from tests.e2e.raw_api import RawApi
+from tests.e2e.replicas import LEASE_SECONDS, Replicas
 from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import BAD, GOOD, MODEL, Shape
 from tests.faults.faults import WATCH, Held, Parked
@@ -31,65 +30,11 @@ from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.cluster
 
-LEASE_SECONDS = 6
 STORIES = ("ended", "killed", "split", "suspended", "overtaken")
 LONG_REST = 60.0
 BESIDE_SECONDS = 0.5
 """In which the writes that are sent with the first one are sent as well."""
 PLURALS = ("deployments", "httproutes", "horizontalpodautoscalers")
-
-
-class Replicas:
-    """Operators by name, and the Lease that they share."""
-
-    def __init__(self, root: Path, kubeconfig: Path, admin: RawApi) -> None:
-        self._root = root
-        self._kubeconfig = kubeconfig
-        self._admin = admin
-        self._running: dict[str, OperatorProcess] = {}
-        self._temporary: list[str] = []
-        self.lease = "lazaretto-operator"
-
-    def start(self, name: str, *, lease: str = "", kubeconfig: Path | None = None) -> OperatorProcess:
-        flags = ["--identity", name, "--lease", lease or self.lease, "--lease-seconds", str(LEASE_SECONDS)]
-        process = OperatorProcess(self._root / name, kubeconfig or self._kubeconfig, flags=flags)
-        self._running[name] = process
-        process.start()
-        return process
-
-    def holder(self, lease: str = "") -> str:
-        found = self._admin.get("leases", namespace=SYSTEM, name=lease or self.lease)
-        return str((found.get("spec") or {}).get("holderIdentity", ""))
-
-    def another_lease(self) -> str:
-        """A second Lease, which the operator's account may hold as well."""
-        name, group = f"{OWN_LEASE}{uuid.uuid4().hex[:8]}", "rbac.authorization.k8s.io"
-        place = {"metadata": {"name": name, "namespace": SYSTEM}}
-        self._admin.create({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **place}, namespace=SYSTEM)
-        verbs = ["get", "watch", "patch"]
-        rule = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "resourceNames": [name], "verbs": verbs}
-        self._admin.create({"apiVersion": f"{group}/v1", "kind": "Role", **place, "rules": [rule]}, namespace=SYSTEM)
-        binding = {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            **place,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
-            "subjects": [{"kind": "ServiceAccount", "name": "lazaretto-operator", "namespace": SYSTEM}],
-        }
-        self._admin.create(binding, namespace=SYSTEM)
-        self._temporary.append(name)
-        return name
-
-    def led_by(self, name: str, *, lease: str = "") -> None:
-        until(lambda: self.holder(lease) == name, what=f"{name} leads")
-
-    def stop(self) -> None:
-        for process in self._running.values():
-            process.stop()
-        self._running.clear()
-        for name in self._temporary:
-            for plural in ("rolebindings", "roles", "leases"):
-                self._admin.delete(plural, namespace=SYSTEM, name=name)
 
 
 @pytest.fixture(scope="module")

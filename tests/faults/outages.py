@@ -1,4 +1,4 @@
-"""What fails as a whole: the API server, its store, the operator's rights and token, and what goes wrong meanwhile.
+"""What fails as a whole: the API server, its store, the operator's rights, token and Lease, and what goes on meanwhile.
 
 The plans of `plans.py` let one request go wrong. Here nothing is answered, or nothing can be stored, or nothing may be
 written, before a containment, in the midst of it, while it stands, or in the midst of its release.
@@ -29,10 +29,14 @@ FLAPPING = "alert fires and resolves 20 times"
 DELETED = "namespace of another contained model deleted"
 TERMINATED = "operator and receiver ended in a storm of 200 alerts (SIGTERM)"
 STORMED = "operator killed three times in a storm of 200 alerts"
+BOTH_LEAD = "two operators that both lead"
+LATE_LEADER = "leader suspended for 60 s, while another one leads"
+MISDATED = "leader killed whose clock is an hour off, of two operators"
 OUTAGES = (
     *DOWN,
     *(SLOWED, MUTED, WATCHES_CUT, RESTARTED, ROLLED, FROZEN, FULL, RIGHTS, TOKEN),
     *(FLAPPING, DELETED, TERMINATED, STORMED),
+    *(BOTH_LEAD, LATE_LEADER, MISDATED),
 )
 """All of them, as the table orders them."""
 

@@ -2,8 +2,8 @@
 
 Killing a process "after the journal, before the first write" by timing hits that window now and then; here the
 requests of that window stand still, each before it reaches the server or after the server has answered, for as long
-as the test wants. The product has no hooks: it merely has another server address. Plain HTTP on 127.0.0.1 towards the
-operator, TLS towards the API server; tokens are handed through.
+as the test wants. The product has no hooks: it merely has another server address, and the certificate authority of
+that. TLS on both sides; tokens are handed through.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from tests.cluster.background import BackgroundServer
+from tests.cluster.pki import CertificateAuthority
 from tests.faults.faults import CACHED, WATCH, Answer, Fault
 
 F = TypeVar("F", bound=Fault)
+_HOST = "127.0.0.1"
 _HOP = frozenset({"connection", "transfer-encoding", "content-length", "host", "keep-alive"})
 
 
@@ -37,8 +39,12 @@ class Proxy(BackgroundServer):
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._address = (upstream.hostname or "", upstream.port or 443)
         self._tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
-        super().__init__(_Server(("127.0.0.1", 0), handler))
-        cluster["server"] = f"http://127.0.0.1:{self.port}"
+        authority = CertificateAuthority(target.parent / f"{target.name}-authority")
+        pair = authority.serving("proxy", dns_names=[], addresses=[_HOST])
+        self.serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.serving.load_cert_chain(pair.certificate, pair.key)
+        super().__init__(_Server((_HOST, 0), handler))
+        cluster |= {"server": f"https://{_HOST}:{self.port}", "certificate-authority": str(authority.certificate)}
         target.write_text(json.dumps(document))
         target.chmod(0o600)
 
@@ -59,6 +65,9 @@ class Proxy(BackgroundServer):
 
 class _Server(ThreadingHTTPServer):
     block_on_close = False
+    # An operator that starts opens more connections at once than the five of the base class, and the kernel of one
+    # that finds no place tries again after a second.
+    request_queue_size = 256
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A killed operator leaves broken connections behind; they are what this proxy is for."""
@@ -67,6 +76,18 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     proxy: ClassVar[Proxy]
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        """Shakes hands: here, in the connection's own thread, where it keeps no other one waiting."""
+        self.request = self.proxy.serving.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        """Closes the connection; the server knows of the bare socket alone, which has gone into this one."""
+        with suppress(OSError):
+            super().finish()
+        self.request.close()
 
     def handle(self) -> None:
         """Serves one connection of the operator over one connection to the server."""

@@ -6,21 +6,30 @@ from collections import Counter
 
 import pytest
 
+from tests.faults.clock import STEPS
 from tests.faults.mutations import MUTATIONS
 from tests.faults.oracle import PROPERTIES
+from tests.faults.outages import OUTAGES
 from tests.faults.page import MARKER, PAGE
 from tests.faults.plans import FAILED, KILLED, STREAMED
-from tests.faults.table import BROKEN
+from tests.faults.receiver_plans import RECEIVER_FAILED, RECEIVER_KILLED
+from tests.faults.table import BROKEN, RECEIVED
 
-STRIKES = Counter(plan.fault for plan in (*KILLED, *FAILED, *STREAMED))
+STRIKES = Counter(
+    [
+        *(plan.fault for plan in (*KILLED, *FAILED, *STREAMED)),
+        *(f"{RECEIVED}: {plan.fault}" for plan in (*RECEIVER_KILLED, *RECEIVER_FAILED)),
+    ]
+)
+"""How often a fault strikes that strikes by plan; the others have stories of their own."""
 
 
-@pytest.mark.parametrize("fault", STRIKES)
+@pytest.mark.parametrize("fault", [*STRIKES, *STEPS, *OUTAGES])
 def test_every_fault_has_its_row(fault: str) -> None:
     _, _, shown = PAGE.read_text().partition(MARKER)
     (row,) = (line for line in shown.splitlines() if line.startswith(f"| {fault} |"))
-    # The page is as old as the last whole run, and plans are only ever added.
-    assert 0 < int(row.split("|")[2]) <= STRIKES[fault]
+    plans = int(row.split("|")[2])
+    assert plans == STRIKES[fault] if fault in STRIKES else plans > 0
     assert BROKEN not in row
 
 
