@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ from tests.cluster.audit import Mark
 
 Shape = Literal["fat", "small", "twins"]
 _SAMPLED = 20
+_BETWEEN = 0.3
+"""Seconds from the beginning, or from the containment of a critical incident, to the next critical one."""
 _WRITES = ("create", "patch", "update", "delete")
 _OURS = tuple(f"system:serviceaccount:{SYSTEM}:lazaretto-{name}" for name in ("operator", "receiver"))
 
@@ -51,7 +54,7 @@ class Result:
     answered: float = 0.0
     contained: list[float] = field(default_factory=list)
     critical: list[float] = field(default_factory=list)
-    """Of incidents that arrived while the storm was worked off: their own seconds from POST to containment."""
+    """Of incidents that arrived while the storm was worked off, one at a time: seconds from POST to containment."""
     critical_stored: list[float] = field(default_factory=list)
     """Of the same, seconds until the receiver had answered: the rest is the operator's."""
     floor: float = 0.0
@@ -86,7 +89,7 @@ async def throw(
     namespaces: Sequence[str],
     probes: Sequence[str],
 ) -> Result:
-    """Throw it at fresh models, wait until all are contained, and count. `probes` are for critical incidents."""
+    """Throw it at fresh models, wait until all are contained, and count. `probes` are free for critical incidents."""
     result = Result(cell)
     alerts = storm(list(namespaces[: cell.models]), alerts=cell.alerts)
     parts = _parts(alerts, cell)
@@ -102,18 +105,18 @@ async def throw(
         counted = await _counted(other, bench)
         began = time.perf_counter()
         sending = asyncio.create_task(_send_all(sender, bench, bodies, client=client, result=result))
-        critical = [
-            asyncio.create_task(_critical(other, bench, observer, name, 0.15 * i)) for i, name in enumerate(probes)
-        ]
+        over = asyncio.Event()
+        critical = asyncio.create_task(_criticals(other, bench, observer, probes=probes, over=over))
         concerned = sorted({alert["labels"]["namespace"] for alert in alerts})
         seen = [observer.contained(namespace, seconds=300) for namespace in concerned]
         result.contained = [moment - began for moment in await asyncio.gather(*seen)]
         result.answered = await sending - began
-        outcomes = await asyncio.gather(*critical)
+        over.set()
+        outcomes = await critical
         result.critical_stored = [stored for stored, _ in outcomes]
         result.critical = [contained for _, contained in outcomes]
         await asyncio.sleep(3)
-        sent = sum(map(len, parts)) + len(probes)
+        sent = sum(map(len, parts)) + len(outcomes)
         result.uncounted = max(0, sent - int(await _counted(other, bench) - counted))
     result.lag = lag.longest
     await _account(client, alerts, result=result)
@@ -146,14 +149,20 @@ async def _send_all(
     return max(await asyncio.gather(*(one(number, body) for number, body in enumerate(bodies))))
 
 
-async def _critical(
-    sender: aiohttp.ClientSession, bench: Bench, observer: Observer, namespace: str, delay: float
-) -> tuple[float, float]:
-    await asyncio.sleep(delay)
-    body = json.dumps(webhook([firing(namespace, severity=CRITICAL)])).encode()
-    began = time.perf_counter()
-    answered = await post(sender, bench, body)
-    return answered - began, await observer.contained(namespace, seconds=300) - began
+async def _criticals(
+    sender: aiohttp.ClientSession, bench: Bench, observer: Observer, *, probes: Sequence[str], over: asyncio.Event
+) -> list[tuple[float, float]]:
+    """Of critical incidents, one at a time while the storm is worked off: seconds to be stored, and contained."""
+    outcomes: list[tuple[float, float]] = []
+    for namespace in probes:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _BETWEEN)
+            break
+        body = json.dumps(webhook([firing(namespace, severity=CRITICAL)])).encode()
+        began = time.perf_counter()
+        answered = await post(sender, bench, body)
+        outcomes.append((answered - began, await observer.contained(namespace, seconds=300) - began))
+    return outcomes
 
 
 async def _stored(client: BareClient, alert: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ _STORM = """A critical incident with nothing beside it: p50 {p50:.0f} ms, p99 {p
   the flag of a full list; if all came in one request, the list must have the first 64. Of those behind the flag nothing
   tells which they were, nor how many for each model: the receiver's own counter says how many came in all, and is
   compared with what was sent.
+- Critical incidents come one at a time while the storm is worked off, each 0.3 s after the one before is contained.
 - Lag is the longest that the operator's event loop was late, RSS the most that operator and receiver ever had.
 """
 _FAULTS = """The operator is behind a proxy that lets chosen requests fail. Counted is from the end of the fault, when

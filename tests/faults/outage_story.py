@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.cluster.audit import AuditLog
+from tests.cluster.operator import OperatorProcess
 from tests.e2e.journal import assert_one_base
 from tests.e2e.ledger import ALLOWED, Ledger, named
 from tests.e2e.raw_api import RefusedError, Stream
@@ -125,6 +126,15 @@ def _phases(scene: Scene, happenings: Mapping[str, Happening | None]) -> Iterato
         print(f"\n{phase}: {took:.1f} s")
         if happening not in (reported, approved):
             yield max(0.0, took)
+
+
+@contextmanager
+def staying(operator: OperatorProcess) -> Iterator[None]:
+    """The process that runs does so all the while: whatever happens is nothing to end for."""
+    pid = operator.pid
+    yield
+    assert operator.running, "it ended"
+    assert operator.pid == pid
 
 
 @contextmanager

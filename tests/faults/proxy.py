@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from tests.cluster.background import BackgroundServer
 from tests.cluster.pki import CertificateAuthority
 from tests.faults.faults import CACHED, WATCH, Answer, Fault
+from tests.faults.record import Record
 
 F = TypeVar("F", bound=Fault)
 _HOST = "127.0.0.1"
@@ -36,6 +37,7 @@ class Proxy(BackgroundServer):
         cluster = document["clusters"][0]["cluster"]
         upstream = urlsplit(cluster["server"])
         self.faults: Sequence[Fault] = ()
+        self.record = Record()
         handler = type("Handler", (_Handler,), {"proxy": self})
         self._address = (upstream.hostname or "", upstream.port or 443)
         self._tls = ssl.create_default_context(cafile=cluster["certificate-authority"])
@@ -105,16 +107,26 @@ class _Handler(BaseHTTPRequestHandler):
         verb = _verb(self.command, self.path)
         fault = next((each for each in faults if each.befalls(verb, path)), Fault(_nothing))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            what = self._forward(verb, body, fault=fault)
+        except (OSError, HTTPException) as error:
+            self.proxy.record.note(verb, self.path, what=f"cut: {type(error).__name__} {error}")
+            raise
+        self.proxy.record.note(verb, self.path, what=what)
+
+    def _forward(self, verb: str, body: bytes, *, fault: Fault) -> str:
+        """What became of it."""
         if (refusal := fault.before()) is not None:
             self._refuse(refusal)
-            return
+            return f"{refusal.status} by a fault"
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
         self.upstream.request(self.command, self.path, body=body or None, headers=headers)
         answer = self.upstream.getresponse()
         if answer.chunked and verb == WATCH:
             self._stream(answer, fault)
-        else:
-            self._whole(answer, fault)
+            return f"{answer.status}, over"
+        self._whole(answer, fault)
+        return str(answer.status)
 
     do_POST = do_PATCH = do_DELETE = do_GET  # noqa: N815  # the base class looks for these names
 
@@ -143,6 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for piece in fault.frames(_lines(answer)):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.proxy.record.note_frame(self.path, frame=piece)
         self.wfile.write(b"0\r\n\r\n")
 
     def _head(self, answer: HTTPResponse) -> None:

@@ -60,14 +60,18 @@ def attempt_beside(plan: Plan, scenes: tuple[Scene, Scene], place: Place) -> Out
 
 def attempt(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhile | None = None) -> Outcome:
     """The same; a story that does not come to its end breaks what its phase is for."""
+    outcome = Outcome()
     try:
-        return play(plan, scene, place, meanwhile=meanwhile)
+        outcome = play(plan, scene, place, meanwhile=meanwhile)
     except (AssertionError, OSError, TimeoutError) as error:
         phase = plan.phase if plan else CONTAIN
-        return Outcome({"C" if phase == CONTAIN else "R": f"it did not come to its end: {error}"})
+        outcome.broken["C" if phase == CONTAIN else "R"] = f"it did not come to its end: {error}"
     finally:
+        if outcome.broken:
+            print(f"{plan}:", *place.proxy.record.about(scene.namespace), sep="\n")
         # Models that are looked at every minute would take the machine from the plans that are still to come.
         scene.admin.delete("protectedmodels", namespace=scene.namespace, name=MODEL)
+    return outcome
 
 
 def play(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhile | None = None) -> Outcome:

@@ -25,7 +25,7 @@ from tests.e2e.ledger import Ledger
 from tests.e2e.scene import OPERATOR, RECEIVER, Scene, Stage
 from tests.e2e.shapes import MODEL, Shape
 from tests.faults.oracle import judge
-from tests.faults.outage_story import HOLD, Witness, approved, attempt
+from tests.faults.outage_story import HOLD, Witness, approved, attempt, staying
 from tests.faults.outages import DELETED, FLAPPING, STORMED, TERMINATED
 from tests.faults.plans import CONTAIN, RELEASE
 from tests.faults.story import Place, await_end
@@ -88,7 +88,7 @@ def test_an_alert_flaps(place: Place, stage: Stage, receiver: ReceiverProcess, l
 def test_the_namespace_of_a_contained_model_is_deleted(place: Place, stage: Stage, lines: list[Line]) -> None:
     place.operator.start()
     scenes = stage.build_all({"gone": Shape(), "other": Shape()})
-    gone, pid = scenes["gone"], place.operator.pid
+    gone = scenes["gone"]
     gone.report()
     gone.contained()
 
@@ -104,10 +104,9 @@ def test_the_namespace_of_a_contained_model_is_deleted(place: Place, stage: Stag
         scene.admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": gone.namespace}})
         return time.monotonic()
 
-    outcome = attempt(scenes["other"], place.audit, contain=happen)
-    accept(Line("outages", DELETED, CONTAIN, outcome.broken, outcome.after), lines)
-    assert place.operator.running, "it ended"
-    assert place.operator.pid == pid
+    with staying(place.operator):
+        outcome = attempt(scenes["other"], place.audit, contain=happen)
+        accept(Line("outages", DELETED, CONTAIN, outcome.broken, outcome.after), lines)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from tests.e2e.ledger import Ledger
 from tests.e2e.scene import OPERATOR, Scene, Stage, condition, opt_in
 from tests.e2e.shapes import MODEL
 from tests.faults.faults import Held
-from tests.faults.outage_story import BEGINNINGS, HOLD, attempt, standing_still
+from tests.faults.outage_story import BEGINNINGS, HOLD, attempt, standing_still, staying
 from tests.faults.outages import RIGHTS, TOKEN, targets_of
 from tests.faults.plans import CONTAIN
 from tests.faults.story import Place
@@ -121,7 +121,7 @@ def test_a_token_is_replaced(
     place: Place, stage: Stage, token: Token, renewing: OperatorProcess, lines: list[Line]
 ) -> None:
     """The old one is made invalid some seconds before there is another, which no kubelet does."""
-    scene, pid = stage.build(), renewing.pid
+    scene = stage.build()
 
     def happen(scene: Scene) -> float:
         old = token.file.read_text().strip()
@@ -141,10 +141,9 @@ def test_a_token_is_replaced(
         token.replace()
         return time.monotonic()
 
-    outcome = attempt(scene, place.audit, tolerant=True, contain=happen)
-    accept(Line("outages", TOKEN, CONTAIN, outcome.broken, outcome.after), lines)
-    assert renewing.running, "it ended"
-    assert renewing.pid == pid
+    with staying(renewing):
+        outcome = attempt(scene, place.audit, tolerant=True, contain=happen)
+        accept(Line("outages", TOKEN, CONTAIN, outcome.broken, outcome.after), lines)
 
 
 def _valid(stage: Stage, token: str) -> bool:

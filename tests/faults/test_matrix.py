@@ -88,6 +88,7 @@ def _learn(scene: Scene, *, place: Place) -> Counter[tuple[str, str, str]]:
     """How often what was written in a story without a fault: phase, method, and the path's end as plans have it."""
     ledger = Ledger(place.audit, scene.namespace)
     assert not (broken := play(None, scene, place).broken), broken
+    assert _passed(scene, place) == {f"{VERBS[r.verb]} {r.uri}" for r in ledger.stored()}, "the proxy sees all of it"
     found: Counter[tuple[str, str, str]] = Counter()
     for phase, record in phased(ledger):
         path = record.uri.partition("?")[0].partition(f"/namespaces/{scene.namespace}")[2]
@@ -96,6 +97,14 @@ def _learn(scene: Scene, *, place: Place) -> Counter[tuple[str, str, str]]:
         if end not in BESIDE:
             found[phase, VERBS[record.verb], end] += 1
     return found
+
+
+def _passed(scene: Scene, place: Place) -> set[str]:
+    """What was written through the proxy, as it has recorded it."""
+    asked = [each for each in place.proxy.record.about(scene.namespace) if each.verb in VERBS.values()]
+    return {
+        f"{each.verb} {each.address}" for each in asked if each.what.startswith("2") and "dryRun=" not in each.address
+    }
 
 
 @pytest.mark.xdist_group("failing")

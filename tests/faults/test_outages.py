@@ -25,7 +25,7 @@ from tests.e2e.scene import Scene, Stage, staged
 from tests.e2e.shapes import BAD, MODEL
 from tests.faults.faults import Fault, Held
 from tests.faults.outage_proxies import Balancer
-from tests.faults.outage_story import BEGINNINGS, Happening, attempt, reported, standing_still
+from tests.faults.outage_story import BEGINNINGS, Happening, attempt, reported, standing_still, staying
 from tests.faults.outages import FROZEN, FULL, RESTARTED, ROLLED, journal_of, targets_of
 from tests.faults.plans import CONTAIN
 from tests.faults.table import Line, accept
@@ -89,11 +89,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def tell(site: Site, lines: list[Line], *, fault: str, phase: str, happen: Happening) -> None:
     """Plays the story on a new scene, by the process that runs."""
-    pid = site.operator.pid
-    outcome = attempt(site.stage.build(), site.plane.audit, tolerant=True, **{phase: happen})
-    accept(Line("outages", fault, phase, outcome.broken, outcome.after), lines)
-    assert site.operator.running, "it ended"
-    assert site.operator.pid == pid
+    with staying(site.operator):
+        outcome = attempt(site.stage.build(), site.plane.audit, tolerant=True, **{phase: happen})
+        accept(Line("outages", fault, phase, outcome.broken, outcome.after), lines)
 
 
 def midst(scene: Scene) -> Fault:

@@ -18,7 +18,7 @@ from tests.e2e.shapes import MODEL
 from tests.e2e.test_alert_to_containment import HELD
 from tests.faults.faults import REACHED_SECONDS
 from tests.faults.outage_proxies import FleetingProxy
-from tests.faults.outage_story import Happening, attempt
+from tests.faults.outage_story import Happening, attempt, staying
 from tests.faults.outages import DOWN, MUTED, SLOWED, WATCHES_CUT, Slowed, down, muted
 from tests.faults.plans import CONTAIN
 from tests.faults.story import Place
@@ -36,11 +36,9 @@ MOST_LISTS = 20
 def tell(place: Place, scene: Scene, lines: list[Line], *, fault: str, happen: Happening) -> None:
     """Plays the story by the process that runs."""
     place.operator.start()
-    pid = place.operator.pid
-    outcome = attempt(scene, place.audit, contain=happen)
-    accept(Line("outages", fault, CONTAIN, outcome.broken, outcome.after), lines)
-    assert place.operator.running, "it ended"
-    assert place.operator.pid == pid
+    with staying(place.operator):
+        outcome = attempt(scene, place.audit, contain=happen)
+        accept(Line("outages", fault, CONTAIN, outcome.broken, outcome.after), lines)
 
 
 @pytest.mark.parametrize("fault", [pytest.param(f, marks=[] if f == EVERY_TIME else [pytest.mark.slow]) for f in DOWN])
