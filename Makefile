@@ -76,7 +76,7 @@ crds: $(STAMP) ## Print the CRDs anew from the kinds
 
 lock: $(STAMP) ## Resolve the dependencies anew (needs uv)
 	@uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q -o .locks/runtime.txt
-	@uv pip compile pyproject.toml --group dev --extra uvloop --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q -o .locks/dev.txt
+	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate -q -o .locks/dev.txt
 
 clean: ## Remove what the targets above made in this folder
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

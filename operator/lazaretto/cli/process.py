@@ -1,4 +1,4 @@
-"""What both processes run on: uvloop where it is installed, and a heap that is not searched in vain."""
+"""What both processes run on: asyncio's own event loop, and a heap that is not searched in vain."""
 
 from __future__ import annotations
 
@@ -15,13 +15,4 @@ def run(main: Coroutine[object, object, None]) -> None:
     """
     gc.collect()
     gc.freeze()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(main)
-
-
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.Loop
+    asyncio.run(main)
