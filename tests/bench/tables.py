@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from tests.bench.figures import percentile
@@ -18,6 +19,7 @@ _STORM = """A critical incident with nothing beside it: p50 {p50:.0f} ms, p99 {p
   tells which they were, nor how many for each model: the receiver's own counter says how many came in all, and is
   compared with what was sent.
 - Critical incidents come one at a time while the storm is worked off, each 0.3 s after the one before is contained.
+- Of several runs, times are medians, and everything else is the most of any.
 - Lag is the longest that the operator's event loop was late, RSS the most that operator and receiver ever had.
 """
 _FAULTS = """The operator is behind a proxy that lets chosen requests fail. Counted is from the end of the fault, when
@@ -47,11 +49,26 @@ def storms(found: Figures) -> str:
     """Storms, from few alerts to many."""
     times = ("first", "median", "last contained", "last to floor", "answered")
     counts = ("lost", "behind the flag", "writes", "429s")
-    cells = sorted(found["cells"], key=lambda c: (c["cell"]["shape"], c["cell"]["alerts"], c["cell"]["models"]))
-    lines = [_storm(cell, floor=_floor(cell, cells)) for cell in cells]
+    cells = found["cells"]
+    lines = [_storm(runs, floor=_floor(runs[0], cells)) for runs in alike(cells)]
     return f"## Storms\n\n{_STORM.format(**found['idle'])}\n" + table(
-        ["Storm", *times, *counts, "critical, worst", "lag", "RSS"], lines
+        ["Storm", "runs", *times, *counts, "critical, p50", "worst", "lag", "RSS"], lines
     )
+
+
+def alike(cells: Sequence[Figures]) -> list[list[Figures]]:
+    """The runs of each storm, from few alerts to many."""
+
+    def kind(cell: Figures) -> tuple[str, int, int]:
+        about = cell["cell"]
+        return about["shape"], about["alerts"], about["models"]
+
+    return [list(runs) for _, runs in groupby(sorted(cells, key=kind), key=kind)]
+
+
+def last_contained(runs: Sequence[Figures]) -> float:
+    """Seconds to the last containment of a storm, the median of its runs."""
+    return percentile([max(run["contained"]) for run in runs], 0.5)
 
 
 def storm_name(cell: Figures) -> str:
@@ -68,14 +85,23 @@ def _floor(cell: Figures, cells: Sequence[Figures]) -> float:
     return percentile([each["floor"] for each in cells if each["cell"]["models"] == cell["cell"]["models"]], 0.5)
 
 
-def _storm(cell: Figures, *, floor: float) -> list[str]:
-    seen = sorted(cell["contained"])
-    worst = f"{max(cell['critical']) * 1000:.0f} ms" if cell["critical"] else "-"
-    peak = " / ".join(f"{size / _MIB:.0f}" for size in cell["peak"].values()) + " MiB"
-    times = [f"{seconds:.2f} s" for seconds in (seen[0], seen[len(seen) // 2], seen[-1])]
-    times += [f"{seen[-1] / floor:.1f}x", f"{cell['answered']:.2f} s"]
-    counts = [not_as_it_should(cell), cell["flagged"], sum(cell["writes"].values()), cell["refused"]]
-    return [storm_name(cell["cell"]), *times, *map(str, counts), worst, f"{cell['lag'] * 1000:.0f} ms", peak]
+def _storm(runs: Sequence[Figures], *, floor: float) -> list[str]:
+    """Of several runs the median of each time, and the most of everything else."""
+    first, middle = ([sorted(r["contained"])[int(len(r["contained"]) * at)] for r in runs] for at in (0.0, 0.5))
+    last, answered = last_contained(runs), [r["answered"] for r in runs]
+    times = [f"{percentile(first, 0.5):.2f} s", f"{percentile(middle, 0.5):.2f} s", f"{last:.2f} s"]
+    times += [f"{last / floor:.1f}x", f"{percentile(answered, 0.5):.2f} s"]
+    counts = [
+        max(map(not_as_it_should, runs)),
+        max(r["flagged"] for r in runs),
+        max(sum(r["writes"].values()) for r in runs),
+        max(r["refused"] for r in runs),
+    ]
+    critical = [seconds * 1000 for r in runs for seconds in r["critical"]]
+    shown = [f"{percentile(critical, 0.5):.0f} ms", f"{max(critical):.0f} ms"] if critical else ["-", "-"]
+    shown += [f"{max(r['lag'] for r in runs) * 1000:.0f} ms"]
+    peak = " / ".join(f"{max(r['peak'][name] for r in runs) / _MIB:.0f}" for name in runs[0]["peak"]) + " MiB"
+    return [storm_name(runs[0]["cell"]), str(len(runs)), *times, *map(str, counts), *shown, peak]
 
 
 def stored(found: Figures) -> str:

@@ -49,6 +49,15 @@ def test_a_storm_is_shown_beside_the_median_of_the_floors_of_as_many_models() ->
     assert "| 4.0x |" in row(page({"storm": storm(*results)}), "1000 alerts, 10 models, twins")
 
 
+def test_the_runs_of_a_storm_are_one_row() -> None:
+    """With the median of the times, and the worst of the critical incidents."""
+    results = [cell("fat", critical=critical) for critical in (0.03, 0.05, 0.09)]
+    results[0].contained = [3.0, 4.0]
+    shown = row(page({"storm": storm(*results)}), "1000 alerts, 10 models, fat")
+    assert shown.startswith("| 1000 alerts, 10 models, fat | 3 | 1.00 s | 2.00 s | 2.00 s | 4.0x |")
+    assert "| 30 ms | 90 ms |" in shown
+
+
 def test_an_alert_that_the_receiver_never_counted_misses_the_target() -> None:
     found = targets({"storm": storm(cell("fat", critical=0.02, uncounted=1))})
     (lost,) = (bar for bar in found if bar.name.startswith("alerts lost"))
