@@ -19,6 +19,7 @@ from tests.e2e.scene import Scene, Stage
 from tests.e2e.shapes import MODEL, Shape
 from tests.faults.batches import Batches, parameters
 from tests.faults.clean_run import phased
+from tests.faults.faults import WATCH
 from tests.faults.oracle import Outcome
 from tests.faults.plans import (
     CONTAIN,
@@ -88,7 +89,10 @@ def _learn(scene: Scene, *, place: Place) -> Counter[tuple[str, str, str]]:
     """How often what was written in a story without a fault: phase, method, and the path's end as plans have it."""
     ledger = Ledger(place.audit, scene.namespace)
     assert not (broken := play(None, scene, place).broken), broken
-    assert {f"{VERBS[r.verb]} {r.uri}" for r in ledger.stored()} <= _passed(scene, place), "the proxy sees all of it"
+    passed = place.proxy.record.about(scene.namespace)
+    written = {f"{e.verb} {e.address}" for e in passed if e.what.startswith("2") and "dryRun=" not in e.address}
+    assert {f"{VERBS[r.verb]} {r.uri}" for r in ledger.stored()} <= written, "the proxy sees all of it"
+    assert f"ADDED {scene.namespace}/{MODEL}-1" in {e.what for e in passed if e.verb == WATCH}
     found: Counter[tuple[str, str, str]] = Counter()
     for phase, record in phased(ledger):
         path = record.uri.partition("?")[0].partition(f"/namespaces/{scene.namespace}")[2]
@@ -97,14 +101,6 @@ def _learn(scene: Scene, *, place: Place) -> Counter[tuple[str, str, str]]:
         if end not in BESIDE:
             found[phase, VERBS[record.verb], end] += 1
     return found
-
-
-def _passed(scene: Scene, place: Place) -> set[str]:
-    """What was written through the proxy, as it has recorded it."""
-    asked = [each for each in place.proxy.record.about(scene.namespace) if each.verb in VERBS.values()]
-    return {
-        f"{each.verb} {each.address}" for each in asked if each.what.startswith("2") and "dryRun=" not in each.address
-    }
 
 
 @pytest.mark.xdist_group("failing")
