@@ -49,6 +49,19 @@ def rule(world: World, **evidence: Any) -> None:
         world.change("ResponsePolicy", name, lambda policy: policy["spec"].update(evidence=evidence))
 
 
+async def rung(operator: Operator) -> None:
+    """The snapshot has come to an end, one way or the other."""
+    while not operator.rung:
+        await asyncio.sleep(0.01)
+
+
+async def snapped(operator: Operator) -> None:
+    """Contained, and told what became of the snapshot."""
+    await contained(operator)
+    await rung(operator)
+    await operator.settle()
+
+
 async def test_what_was_there_is_kept_and_the_timeline_has_its_digest(begin: Callable[..., Operator]) -> None:
     operator = begin()
     pods = [p["metadata"]["name"] for p in operator.world.api.all("pods") if p["metadata"]["name"].startswith(BAD)]
@@ -133,8 +146,7 @@ async def test_a_read_that_takes_too_long_is_missing_and_keeps_nothing_from_bein
     operator.hear()
     await operator.once()
     assert world.read("Deployment", BAD)["spec"]["replicas"] == 0
-    while not operator.rung:
-        await asyncio.sleep(0.01)
+    await rung(operator)
     line.go.set()
     await operator.settle()
     assert reference(world).missing == "pods: not read within 0.6 s"
@@ -143,18 +155,35 @@ async def test_a_read_that_takes_too_long_is_missing_and_keeps_nothing_from_bein
 
 
 @pytest.mark.parametrize(
-    ("call", "missing"),
-    [("list events", "events: made up"), ("create configmaps", "everything: not stored: made up")],
+    ("call", "missing", "times"),
+    [("list events", "events: made up", 1), ("create configmaps", "everything: not stored: made up", 2)],
 )
 async def test_without_the_right_it_is_missing_and_the_model_is_contained(
-    call: str, missing: str, begin: Callable[..., Operator]
+    call: str, missing: str, times: int, begin: Callable[..., Operator]
 ) -> None:
     world = World()
+    rule(world, budget="1s")
     world.api.forbidden.add(call)
-    await contained(begin(world))
+    await snapped(begin(world))
     assert reference(world).missing == missing
     assert bool(reference(world).config_map) == bool(stored(world)) == (call != "create configmaps")
-    assert asked(world).count(call) == 1
+    assert asked(world).count(call) == times
+
+
+@pytest.mark.parametrize("status", [403, 422])
+async def test_a_snapshot_that_is_refused_is_stored_when_that_is_over(
+    status: int, begin: Callable[..., Operator]
+) -> None:
+    world = World()
+
+    def refuse(request: Request) -> Response | None:
+        over = asked(world).count("create configmaps") > 0
+        return None if over or called(request) != "create configmaps" else failure(status, "Invalid")
+
+    world.api.hook = refuse
+    await snapped(begin(world))
+    assert [each["metadata"]["name"] for each in stored(world)] == [reference(world).config_map]
+    assert reference(world).missing == ""
 
 
 async def test_pods_that_may_not_be_read_are_missing(begin: Callable[..., Operator]) -> None:

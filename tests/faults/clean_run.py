@@ -84,7 +84,7 @@ def standing(scene: Scene) -> dict[str, Any]:
     """What must be the same before a story and after it: specs, labels and annotations, and what there is.
 
     The ConfigMap that the incident names as its evidence has to be there, and is left out. An incident may say that
-    there is none: what the API server refuses to store as evidence is not tried again.
+    there is none: the API server may refuse it for longer than the budget of the evidence.
     """
     found: dict[str, Any] = dict(scene.specs())
     evidence = ((scene.incident() or {}).get("status", {}).get("evidence") or {}).get("configMap")

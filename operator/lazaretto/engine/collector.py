@@ -43,6 +43,8 @@ LONGEST_LOG = 3.0
 """Seconds after which a log is given up, so that one node that does not answer costs its own logs alone."""
 READING = 0.6
 """Share of the budget after which what was read is stored."""
+AGAIN = 0.5
+"""Seconds after which what was refused is stored again; twice as many after each time, as long as the budget lasts."""
 MOST_REMEMBERED = 1000
 
 
@@ -203,11 +205,17 @@ class Collector:
             missing=missing,
         )
         made = snapshot(material, now=self._clock.now())
+        found = _lost(f"the API server did not take it within {due.rule.budget}")
+        pause = AGAIN
         try:
             async with asyncio.timeout_at(end):
-                return await self._store(made, namespace)
+                # What is refused may be granted soon: by an API server that has just started, or under a quota.
+                while not (found := await self._store(made, namespace)).config_map:
+                    await asyncio.sleep(pause)
+                    pause *= 2
         except TimeoutError:
-            return _lost(f"the API server did not take it within {due.rule.budget}")
+            pass
+        return found
 
     async def _store(self, made: Snapshot, namespace: str) -> EvidenceReference:
         name = str(made.body["metadata"]["name"])
