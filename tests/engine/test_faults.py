@@ -115,8 +115,10 @@ def reads(call: Call) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+def _quiet(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     caplog.set_level(logging.CRITICAL)
+    # Each fault strikes once; nothing here waits for a clock.
+    monkeypatch.setattr("lazaretto.engine.collector.AGAIN", 0.0)
 
 
 @pytest.mark.parametrize("fault", list(Fault), ids=lambda fault: fault.value)
