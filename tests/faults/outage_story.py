@@ -15,13 +15,12 @@ from tests.e2e.journal import assert_one_base
 from tests.e2e.ledger import ALLOWED, Ledger, named
 from tests.e2e.raw_api import RefusedError, Stream
 from tests.e2e.scene import OPERATOR, Scene
-from tests.e2e.shapes import MODEL
 from tests.e2e.watcher import WATCHED, Watcher
 from tests.faults.faults import REACHED_SECONDS, Fault
 from tests.faults.oracle import Outcome, judge
 from tests.faults.plans import CONTAIN, RELEASE
 from tests.faults.proxy import Proxy
-from tests.faults.story import await_end, caught_up, release
+from tests.faults.story import await_end, caught_up, release, retire
 
 HOLD = "hold"
 LISTEN_AGAIN_SECONDS = 0.2
@@ -110,8 +109,7 @@ def play(
             outcome.broken = judge(witness, ledger, before=before, after=scene.specs(), incident=scene.incident())
             assert_one_base(witness)
     finally:
-        # A model that is looked at every minute would take the machine from those that come then.
-        scene.admin.delete("protectedmodels", namespace=scene.namespace, name=MODEL)
+        retire(scene)
     print(f"{ledger.counted(OPERATOR).total()} requests")
     return outcome
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from tests.cluster.audit import AuditLog
 from tests.cluster.operator import OperatorProcess
 from tests.cluster.waiting import PATIENCE, until
 from tests.e2e.ledger import Ledger, named
+from tests.e2e.raw_api import RefusedError
 from tests.e2e.scene import Scene
 from tests.e2e.shapes import BAD, MODEL
 from tests.e2e.test_alert_to_containment import HELD
@@ -69,9 +70,19 @@ def attempt(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhi
     finally:
         if outcome.broken:
             print(f"{plan}:", *place.proxy.record.about(scene.namespace), sep="\n")
-        # Models that are looked at every minute would take the machine from the plans that are still to come.
-        scene.admin.delete("protectedmodels", namespace=scene.namespace, name=MODEL)
+        retire(scene)
     return outcome
+
+
+def retire(scene: Scene) -> None:
+    """Takes away what would take the machine from the stories that are still to come.
+
+    The operator looks at a model every minute, and the controller of autoscalers at each of them every second.
+    """
+    for plural, name in (("protectedmodels", MODEL), ("horizontalpodautoscalers", BAD)):
+        # An autoscaler may be held, if the story did not come to its end.
+        with suppress(RefusedError):
+            scene.admin.delete(plural, namespace=scene.namespace, name=name)
 
 
 def play(plan: Plan | None, scene: Scene, place: Place, *, meanwhile: Meanwhile | None = None) -> Outcome:

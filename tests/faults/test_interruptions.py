@@ -28,7 +28,7 @@ from tests.faults.oracle import judge
 from tests.faults.outage_story import HOLD, Witness, approved, attempt, staying
 from tests.faults.outages import DELETED, FLAPPING, STORMED, TERMINATED
 from tests.faults.plans import CONTAIN, RELEASE
-from tests.faults.story import Place, await_end
+from tests.faults.story import Place, await_end, retire
 from tests.faults.table import Line, accept
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("interruptions")]
@@ -227,7 +227,7 @@ def _weather(
             assert_one_base(witness)
             broken |= judge(witness, ledger, before=specs, after=scene.specs(), incident=scene.incident())
     for scene in scenes:
-        scene.admin.delete("protectedmodels", namespace=scene.namespace, name=MODEL)
+        retire(scene)
     accept(Line("outages", fault, CONTAIN, broken, after), lines)
 
 
