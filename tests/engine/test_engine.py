@@ -44,6 +44,26 @@ def test_an_incident_is_contained_and_released_by_bells_alone() -> None:
     run(story)
 
 
+def test_a_new_model_does_not_wait_for_the_policies_of_all_namespaces() -> None:
+    """A process that starts looks at all of them, for which nothing is asked."""
+    world = World()
+    (policy, *_) = world.api.all("responsepolicies")
+    for number in range(100):
+        elsewhere = {**policy["metadata"], "namespace": f"other-{number}", "uid": f"uid-of-{number}"}
+        path = world.path("ResponsePolicy", policy["metadata"]["name"]).replace(NAMESPACE, f"other-{number}")
+        world.api.add(path, {**policy, "metadata": elsewhere})
+
+    spec = world.read("ProtectedModel", MODEL)["spec"]
+
+    async def story(running: RunningEngine) -> None:
+        running.start()
+        await asyncio.sleep(MOMENT)
+        world.add({"kind": "ProtectedModel", "metadata": {"name": "new", "uid": "uid-of-new"}, "spec": spec})
+        await running.until(lambda: world.read("ProtectedModel", "new").get("status"), seconds=1.0)
+
+    run(story, world=world, started=False)
+
+
 def test_whoever_moves_a_held_object_is_undone_at_once() -> None:
     async def story(running: RunningEngine) -> None:
         running.world.report()
