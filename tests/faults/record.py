@@ -45,12 +45,15 @@ class Record:
         """Adds a frame, as it is told to the client."""
         self.note(WATCH, address, what=_said(frame))
 
+    @property
+    def entries(self) -> list[Entry]:
+        """All of them, by now."""
+        return list(self._entries)
+
     def about(self, namespace: str) -> list[Entry]:
         """What concerns a namespace, or all of them at once."""
         named = f"/namespaces/{namespace}/", f" {namespace}/"
-        return [
-            entry for entry in list(self._entries) if any(each in f"{entry.address} {entry.what}" for each in named)
-        ]
+        return [entry for entry in self.entries if any(each in f"{entry.address} {entry.what}" for each in named)]
 
 
 def _said(frame: bytes) -> str:

@@ -19,12 +19,14 @@ from tests.e2e.alerting import alert
 from tests.e2e.scene import OPERATOR, Scene, Stage
 from tests.e2e.shapes import BAD, Shape, workloads
 from tests.faults import receiver_story, story
-from tests.faults.faults import REACHED_SECONDS, Parked, Refused
+from tests.faults.faults import REACHED_SECONDS, WATCH, Parked, Refused
 from tests.faults.plans import CONTAIN, WRITES, Plan
 from tests.faults.proxy import Proxy
 from tests.faults.receiver_plans import ReceiverPlan
 
 QUIET_SECONDS = 3.0
+READ_SECONDS = 1.0
+"""Without another page of a list, after which the last one was read."""
 Broken = Mapping[str, str]
 """What was broken, by property."""
 
@@ -75,7 +77,15 @@ def planned(plan: Plan | ReceiverPlan) -> Story:
 def _contained(plan: Plan, ground: Ground) -> Broken:
     scene = ground.stage.build()
     with ground.operator() as place:
+        # What it reads when it starts would be as good as an event that it has lost.
+        until(partial(_has_read_incidents, place.proxy), what="it has read what there was")
         return story.attempt(plan, scene, place).broken
+
+
+def _has_read_incidents(proxy: Proxy) -> bool:
+    lists = [e for e in proxy.record.entries if "/aiincidents?" in e.address and e.verb != WATCH]
+    whole = [e.at for e in lists if "fieldSelector" not in e.address]
+    return bool(whole) and time.monotonic() - whole[-1] > READ_SECONDS
 
 
 def _taken_in(plan: ReceiverPlan, ground: Ground) -> Broken:
