@@ -50,7 +50,7 @@ test: lint binaries ## Everything that CI runs: lint, then tests on a real contr
 e2e: binaries ## All end-to-end tests, the slow ones too
 	@$(PYTEST) -m "cluster and not bench" tests/e2e tests/demo
 
-faults: binaries ## Every write and watch goes wrong in every way, and the table of it (an hour)
+faults: binaries ## Every write and watch goes wrong in every way, and the table of it (45 minutes)
 	@rm -rf build/faults
 	@LAZARETTO_FAULTS_RESULTS=build/faults $(PYTEST) -n 2 --dist loadgroup --ignore tests/faults/test_page.py tests/faults
 	@$(BIN)/python -m tests.faults build/faults
