@@ -11,6 +11,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -18,7 +19,12 @@ from lazaretto.receiver.settings import Address
 
 HANDSHAKE_SECONDS = 5.0
 BACKLOG = 256
+BUFFER = 32 * 1024
+"""Bytes for what a TLS connection has received; two records of TLS, which are 16 KiB at most."""
 _PAUSE_SECONDS = 1.0
+
+# asyncio takes 256 KiB for each connection when it begins, which some hundred silent ones would multiply.
+SSLProtocol.max_size = BUFFER
 
 _log = logging.getLogger(__name__)
 
