@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.process import free_ports
@@ -57,6 +58,15 @@ class OperatorProcess(LazarettoProcess):
             sources=sources,
             environment=environment,
         )
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Ended for the length of a `with`: another one may take its place. Started again however that ends."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
 
     def terminate(self) -> None:
         """Asks the operator to end (SIGTERM), and does not wait."""

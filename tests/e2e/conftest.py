@@ -78,16 +78,12 @@ def proxied(
     """
     root = tmp_path_factory.mktemp("proxied")
     kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
-    operator.stop()
-    try:
-        with Proxy(kubeconfig, root / "kubeconfig") as proxy:
-            process = OperatorProcess(root / "operator", root / "kubeconfig")
-            try:
-                yield process, proxy
-            finally:
-                process.stop()
-    finally:
-        operator.start()
+    with operator.resting(), Proxy(kubeconfig, root / "kubeconfig") as proxy:
+        process = OperatorProcess(root / "operator", root / "kubeconfig")
+        try:
+            yield process, proxy
+        finally:
+            process.stop()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from tests.cluster.expected_calls import OWN_LEASE
 from tests.cluster.operator import OperatorProcess
@@ -49,7 +50,7 @@ class Replicas:
         found = self._admin.get("leases", namespace=SYSTEM, name=lease or self.lease)
         return str((found.get("spec") or {}).get("holderIdentity", ""))
 
-    def another_lease(self) -> str:
+    def _another_lease(self) -> str:
         """A second Lease, which the operator's account may hold as well."""
         name, group = f"{OWN_LEASE}{uuid.uuid4().hex[:8]}", "rbac.authorization.k8s.io"
         place = {"metadata": {"name": name, "namespace": SYSTEM}}
@@ -72,7 +73,19 @@ class Replicas:
         """Waits until this one leads."""
         until(lambda: self.holder(lease) == name, what=f"{name} leads")
 
-    def stop(self) -> None:
+    def split(self) -> None:
+        """Starts two that both lead, each by a Lease of its own."""
+        another = self._another_lease()
+        self.start("first")
+        self.start("second", lease=another)
+        self.led_by("first")
+        self.led_by("second", lease=another)
+
+    def __enter__(self) -> Self:
+        """None of them runs yet."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Ends all of them, and removes what was made for them."""
         for process in self._running.values():
             process.stop()

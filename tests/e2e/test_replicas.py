@@ -49,13 +49,8 @@ def replicas(
 ) -> Iterator[Replicas]:
     """None runs yet; the operator that all tests share rests meanwhile."""
     kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
-    made = Replicas(tmp_path, kubeconfig, admin)
-    operator.stop()
-    try:
+    with operator.resting(), Replicas(tmp_path, kubeconfig, admin) as made:
         yield made
-    finally:
-        made.stop()
-        operator.start()
 
 
 def test_the_other_takes_over_at_once_from_one_that_ends_and_after_the_lease_from_one_that_is_killed(
@@ -93,11 +88,7 @@ def test_two_that_both_think_they_lead_contain_once_and_release_exactly(
 ) -> None:
     """Forced by two Leases: nothing tells either of them about the other."""
     scene = scenes["split"]
-    another = replicas.another_lease()
-    replicas.start("first")
-    replicas.start("second", lease=another)
-    replicas.led_by("first")
-    replicas.led_by("second", lease=another)
+    replicas.split()
     before, ledger = scene.specs(), Ledger(audit, scene.namespace)
     generations = scene.generations()
     with scene.watched() as watcher:

@@ -52,8 +52,8 @@ class Record:
 
     def about(self, namespace: str) -> list[Entry]:
         """What concerns a namespace, or all of them at once."""
-        named = f"/namespaces/{namespace}/", f" {namespace}/"
-        return [entry for entry in self.entries if any(each in f"{entry.address} {entry.what}" for each in named)]
+        path, named = f"/namespaces/{namespace}/", f" {namespace}/"
+        return [entry for entry in self.entries if path in entry.address or named in entry.what]
 
 
 def _said(frame: bytes) -> str:

@@ -46,15 +46,12 @@ class Ground:
     def operator(self) -> Iterator[story.Place]:
         """An operator from these sources behind a proxy, in the place of the one that builds scenes."""
         kubeconfig = self.cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
-        self.place.operator.stop()
-        try:
-            with (
-                Proxy(kubeconfig, self.root / "kubeconfig") as proxy,
-                OperatorProcess(self.root / "operator", self.root / "kubeconfig", sources=self.sources) as operator,
-            ):
-                yield story.Place(operator, proxy, self.plane.audit)
-        finally:
-            self.place.operator.start()
+        with (
+            self.place.operator.resting(),
+            Proxy(kubeconfig, self.root / "kubeconfig") as proxy,
+            OperatorProcess(self.root / "operator", self.root / "kubeconfig", sources=self.sources) as operator,
+        ):
+            yield story.Place(operator, proxy, self.plane.audit)
 
 
 @dataclass(frozen=True, slots=True)

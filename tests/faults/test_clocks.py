@@ -37,11 +37,12 @@ def clocked(
 ) -> Iterator[Place]:
     """Another operator in the place of the first, under the same account, by that clock."""
     kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
-    place.operator.stop()
     root = tmp_path_factory.mktemp("clocked")
-    with OperatorProcess(root / "operator", kubeconfig, environment=clock.environment) as operator:
+    with (
+        place.operator.resting(),
+        OperatorProcess(root / "operator", kubeconfig, environment=clock.environment) as operator,
+    ):
         yield Place(operator, place.proxy, place.audit)
-    place.operator.start()
 
 
 STORIES = [

@@ -33,22 +33,14 @@ def scene(stage: Stage) -> Scene:
 @pytest.fixture
 def replicas(scene: Scene, place: Place, cluster: ClusterAccess, tmp_path: Path) -> Iterator[Replicas]:
     """None runs yet, and the operator of the other stories rests."""
-    made = Replicas(tmp_path, cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator"), scene.admin)
-    place.operator.stop()
-    try:
+    kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
+    with place.operator.resting(), Replicas(tmp_path, kubeconfig, scene.admin) as made:
         yield made
-    finally:
-        made.stop()
-        place.operator.start()
 
 
 def test_both_lead(scene: Scene, replicas: Replicas, place: Place, lines: list[Line]) -> None:
     """Forced by two Leases: nothing tells either of them about the other."""
-    another = replicas.another_lease()
-    replicas.start("first")
-    replicas.start("second", lease=another)
-    replicas.led_by("first")
-    replicas.led_by("second", lease=another)
+    replicas.split()
     # It goes on in both phases, which are timed as those in which something goes wrong.
     outcome = attempt(scene, place.audit, contain=partial(reported), release=partial(approved))
     accept(Line("outages", BOTH_LEAD, CONTAIN, outcome.broken, outcome.after), lines)

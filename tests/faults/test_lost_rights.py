@@ -111,10 +111,8 @@ def renewing(place: Place, cluster: ClusterAccess, token: Token, tmp_path: Path)
     """Another operator in the place of the first, with that token."""
     kubeconfig = tmp_path / "kubeconfig"
     cluster.write_kubeconfig(kubeconfig, user="operator", credentials={"tokenFile": str(token.file)})
-    place.operator.stop()
-    with OperatorProcess(tmp_path / "operator", kubeconfig) as operator:
+    with place.operator.resting(), OperatorProcess(tmp_path / "operator", kubeconfig) as operator:
         yield operator
-    place.operator.start()
 
 
 def test_a_token_is_replaced(

@@ -60,13 +60,12 @@ def test_nothing_is_answered(fault: str, place: Place, stage: Stage, lines: list
 def fleeting(place: Place, cluster: ClusterAccess, tmp_path: Path) -> Iterator[tuple[Place, FleetingProxy]]:
     """Another operator in the place of the first, behind a proxy that can cut all watches."""
     kubeconfig = cluster.service_account_kubeconfig(SYSTEM, "lazaretto-operator")
-    place.operator.stop()
     with (
+        place.operator.resting(),
         FleetingProxy(kubeconfig, tmp_path / "kubeconfig") as proxy,
         OperatorProcess(tmp_path / "operator", tmp_path / "kubeconfig") as operator,
     ):
         yield Place(operator, proxy, place.audit), proxy
-    place.operator.start()
 
 
 @pytest.mark.slow

@@ -201,7 +201,6 @@ class Term:
         while True:
             key = await self._surveys.take()
             try:
-                await self._give_way(key)
                 with self._courtesy.priority(IDLE):
                     complete = await self._look_at(key)
                 if not complete:
@@ -213,20 +212,21 @@ class Term:
             finally:
                 self._surveys.done(key)
 
-    async def _give_way(self, key: Key) -> None:
+    async def _give_way(self) -> None:
         """A survey must not compete with a containment; but it is not put off for ever."""
-        # Policies are reviewed without a request. After a start there are those of all namespaces, and models wait.
-        for _ in range(GIVE_WAY_TIMES if key[1] else 0):
+        for _ in range(GIVE_WAY_TIMES):
             await asyncio.sleep(GIVE_WAY)
             if not self._queue.busy:
                 return
-        await asyncio.sleep(0)
 
     async def _look_at(self, key: Key) -> bool:
         namespace, model = key
         if model:
+            await self._give_way()
             return await self._survey.survey(namespace, model)
+        # Nothing is asked for that. After a start there are those of all namespaces, and models wait.
         self._survey.review_policies(namespace)
+        await asyncio.sleep(0)
         return True
 
     async def _tick(self) -> None:
